@@ -1,0 +1,1 @@
+"""Fixes as plans: what would be changed, why, and how it is undone."""

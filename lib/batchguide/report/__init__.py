@@ -1,0 +1,1 @@
+"""Runbooks executed into files: notebook, page and findings."""

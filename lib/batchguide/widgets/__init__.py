@@ -1,0 +1,1 @@
+"""Widgets: a second way to call the same functions."""
