@@ -1,0 +1,143 @@
+"""What executed pages found, gathered into one document: the `.json` of a report.
+
+A cell hands a value to the report by displaying it under the MIME type `MIME`, beside whatever
+it shows to people:
+
+    {"kind": "capture", "capture": {…the capture's meta…}}
+    {"kind": "findings", "findings": [{…Finding.to_dict()…}]}
+    {"kind": "outcome", "outcome": {…Outcome.to_dict()…}}      the first is what was asked, the
+                                                               others are compared with it
+    {"kind": "verdict", "verdict": "one sentence"}             when the page knows better
+
+Any other kind is kept, in order, under `also`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from batchguide.findings import Evidence, Finding, Severity, Status, exit_code, summary, worst_first
+from batchguide.units import show_count
+
+if TYPE_CHECKING:
+    from batchguide.report.execute import Executed
+
+MIME = "application/vnd.batchguide+json"
+SCHEMA = 1
+EXIT_FOUND, EXIT_REFUSED, EXIT_INTERNAL = 1, 64, 70
+
+Values = Sequence[dict[str, Any]]
+
+
+def document(pages: Sequence[Executed], capture_meta: dict[str, Any] | None) -> dict[str, Any]:
+    """All that the pages found; a value that no page displayed is None or empty, never made up."""
+    values = [value for page in pages for value in displayed(page.notebook)]
+    findings = _findings(values)
+    outcomes = _named(values, "outcome")
+    captures = _named(values, "capture")
+    known = {"capture", "findings", "outcome", "verdict"}
+    problem = next((page.problem for page in pages if page.problem), None)
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "pages": [{"runbook": page.name, "parameters": page.parameters} for page in pages],
+        "capture": capture_meta or (captures[0] if captures else None),
+        "summary": None if findings is None else summary(findings),
+        "findings": [finding.to_dict() for finding in findings or ()],
+        "outcome": outcomes[0] if outcomes else None,
+        "comparisons": outcomes[1:],
+        "also": [value for value in values if value["kind"] not in known],
+        "problem": problem.to_dict() if problem else None,
+    }
+    return found | {"verdict": verdict(found, findings, _named(values, "verdict"))}
+
+
+def displayed(notebook: Any) -> Iterator[dict[str, Any]]:
+    """The values that the cells of an executed notebook handed over, in order."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            value = output.get("data", {}).get(MIME)
+            if isinstance(value, dict) and isinstance(value.get("kind"), str):
+                yield dict(value)
+
+
+def verdict(found: dict[str, Any], findings: Sequence[Finding] | None, said: Values) -> str:
+    """One sentence: what stopped the pages, or what is wrong and what is forecast."""
+    if found["problem"]:
+        return _sentence(found["problem"]["sentence"])
+    parts = [str(one) for one in said] or [health_verdict(findings)] * (findings is not None)
+    if found["outcome"]:
+        told = str(found["outcome"].get("verdict") or "no verdict")
+        parts.append(f"forecast: {told}" if parts else told)
+    return _sentence("; ".join(part.rstrip(". ") for part in parts) or "the pages ran to their end")
+
+
+def health_verdict(findings: Sequence[Finding]) -> str:
+    """How many problems of each severity, the worst in its own words, and what is not known.
+
+    >>> health_verdict([])
+    'no check applied, so nothing is known about this account'
+    """
+    failed = [finding for finding in findings if finding.status is Status.FAIL]
+    unknown = sum(finding.status is Status.UNKNOWN for finding in findings)
+    passed = sum(finding.status is Status.PASS for finding in findings)
+    if not failed and not unknown and not passed:
+        return "no check applied, so nothing is known about this account"
+    untold = f"{show_count(unknown, 'question')} could not be answered" if unknown else ""
+    if not failed:
+        answered = show_count(passed, "question")
+        said = f"no problem found in {answered} answered" if passed else "nothing was answered"
+        return f"{said}, but {untold}" if unknown else said
+    many = Counter(finding.severity for finding in failed)
+    counts = ", ".join(f"{many[one]} {one}" for one in Severity if many[one])
+    noun = "problem" if len(failed) == 1 else "problems"
+    worst = worst_first(failed)[0]
+    told = f"{counts} {noun}; the worst, {worst.check} on {worst.resource}: {worst.message}"
+    return f"{told.rstrip('. ')}; {untold}" if unknown else told
+
+
+def exit_code_of(found: dict[str, Any], fail_on: str, allow_unknown: bool) -> int:
+    """The process's answer: findings by the threshold; a forecast with failed jobs is a 1.
+
+    A forecast has no severity. That the jobs one asked about will fail is what one wanted to be
+    stopped by, so that only the threshold `never` silences it.
+    """
+    if found["problem"]:
+        return int(found["problem"]["exit_code"])
+    code = exit_code([finding_from(one) for one in found["findings"]], fail_on, allow_unknown)
+    jobs = (found["outcome"] or {}).get("jobs") or {}
+    return EXIT_FOUND if fail_on != "never" and jobs.get("failed") else code
+
+
+def finding_from(data: dict[str, Any]) -> Finding:
+    """The finding that `Finding.to_dict` wrote."""
+    return Finding(
+        check=data["check"],
+        status=Status(data["status"]),
+        severity=Severity(data["severity"]),
+        resource=data["resource"],
+        message=data["message"],
+        evidence=tuple(Evidence(one["path"], one["value"]) for one in data["evidence"]),
+        missing=tuple(data["missing"]),
+        fingerprint=data["fingerprint"],
+    )
+
+
+def _findings(values: Values) -> tuple[Finding, ...] | None:
+    """None when no page ran checks; a finding that two pages show counts once."""
+    shown: list[Iterable[dict[str, Any]]] = _named(values, "findings")
+    if not shown:
+        return None
+    every = [finding_from(one) for group in shown for one in group]
+    once = {(one.check, one.resource, one.fingerprint): one for one in every}
+    return worst_first(once.values())
+
+
+def _named(values: Values, kind: str) -> list[Any]:
+    return [value[kind] for value in values if value["kind"] == kind and kind in value]
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
