@@ -1,0 +1,260 @@
+"""What AWS Batch answered: compute environments, queues, definitions, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from batchguide.account.answers import Answers, Where
+from batchguide.account.fields import (
+    Fields,
+    inner,
+    instant,
+    integer,
+    number,
+    rows,
+    text,
+    texts,
+    whole,
+)
+from batchguide.account.model import (
+    Attempt,
+    ComputeEnvironment,
+    Ec2Configuration,
+    Job,
+    JobDefinition,
+    JobQueue,
+    QueueFront,
+    TemplateReference,
+)
+
+
+def compute_environments(answers: Answers) -> Iterator[ComputeEnvironment]:
+    """Compute environments of every type and orchestration."""
+    listed = answers.rows("batch", "DescribeComputeEnvironments", "computeEnvironments")
+    for where, row in listed:
+        name, arn = text(row, "computeEnvironmentName"), text(row, "computeEnvironmentArn")
+        if name is None or arn is None:
+            answers.note_garbage(where.operation, "a compute environment without a name")
+            continue
+        yield _compute_environment(where, name, arn, row)
+
+
+def _compute_environment(where: Where, name: str, arn: str, row: Fields) -> ComputeEnvironment:
+    resources = inner(row, "computeResources")
+    template = inner(resources, "launchTemplate")
+    return ComputeEnvironment(
+        where=where,
+        name=name,
+        arn=arn,
+        type=text(row, "type"),
+        state=text(row, "state"),
+        status=text(row, "status"),
+        status_reason=text(row, "statusReason"),
+        orchestration=text(row, "containerOrchestrationType"),
+        resource_type=text(resources, "type"),
+        allocation_strategy=text(resources, "allocationStrategy"),
+        min_vcpus=whole(resources, "minvCpus"),
+        desired_vcpus=whole(resources, "desiredvCpus"),
+        max_vcpus=whole(resources, "maxvCpus"),
+        instance_types=texts(resources, "instanceTypes"),
+        image_id=text(resources, "imageId"),
+        ec2_configurations=tuple(
+            Ec2Configuration(text(each, "imageType"), text(each, "imageIdOverride"))
+            for each in rows(resources, "ec2Configuration")
+        ),
+        launch_template=_template(template) if template else None,
+        template_overrides=sum(1 for _ in rows(template, "overrides")),
+        ecs_cluster_arn=text(row, "ecsClusterArn"),
+    )
+
+
+def _template(row: Fields) -> TemplateReference:
+    return TemplateReference(
+        text(row, "launchTemplateId"), text(row, "launchTemplateName"), text(row, "version")
+    )
+
+
+def job_queues(answers: Answers) -> Iterator[JobQueue]:
+    """Job queues with their compute environments in the order of trial."""
+    for where, row in answers.rows("batch", "DescribeJobQueues", "jobQueues"):
+        name, arn = text(row, "jobQueueName"), text(row, "jobQueueArn")
+        if name is None or arn is None:
+            answers.note_garbage(where.operation, "a job queue without a name")
+            continue
+        order = sorted(
+            rows(row, "computeEnvironmentOrder"), key=lambda each: whole(each, "order") or 0
+        )
+        yield JobQueue(
+            where=where,
+            name=name,
+            arn=arn,
+            state=text(row, "state"),
+            status=text(row, "status"),
+            status_reason=text(row, "statusReason"),
+            environments=tuple(
+                each for each in (text(row, "computeEnvironment") for row in order) if each
+            ),
+        )
+
+
+def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
+    """Job definitions, all their containers added up."""
+    for where, row in answers.rows("batch", "DescribeJobDefinitions", "jobDefinitions"):
+        name, arn = text(row, "jobDefinitionName"), text(row, "jobDefinitionArn")
+        if name is None or arn is None:
+            answers.note_garbage(where.operation, "a job definition without a name")
+            continue
+        containers = tuple(_containers(row))
+        yield JobDefinition(
+            where=where,
+            name=name,
+            revision=whole(row, "revision"),
+            arn=arn,
+            type=text(row, "type"),
+            platforms=texts(row, "platformCapabilities") or ("EC2",),
+            images=_images(containers),
+            vcpus=vcpus_of(containers),
+            memory_mib=memory_mib_of(containers),
+            gpus=int(sum(required(each, "GPU") or 0 for each in containers)),
+            attempts=whole(inner(row, "retryStrategy"), "attempts") or 1,
+        )
+
+
+def _containers(row: Fields) -> Iterator[Fields]:
+    """The containers that one job puts on one instance; of a multi-node job, the first range's."""
+    if inner(row, "containerProperties"):
+        yield inner(row, "containerProperties")
+        return
+    node = next(rows(inner(row, "nodeProperties"), "nodeRangeProperties"), None)
+    if node is not None and inner(node, "container"):
+        yield inner(node, "container")
+        return
+    for task in rows(inner(node if node is not None else row, "ecsProperties"), "taskProperties"):
+        yield from rows(task, "containers")
+
+
+def _images(containers: Iterable[Fields]) -> tuple[str, ...]:
+    named = (text(each, "image") for each in containers)
+    return tuple(dict.fromkeys(image for image in named if image))
+
+
+def required(container: Fields, kind: str) -> float | None:
+    """A resource requirement (VCPU, MEMORY, GPU) of a container."""
+    for each in rows(container, "resourceRequirements"):
+        if each.get("type") == kind:
+            return number(each, "value")
+    return None
+
+
+def vcpus_of(containers: Iterable[Fields]) -> float | None:
+    """vCPUs of all containers; None when one does not say."""
+    asked = [required(each, "VCPU") or number(each, "vcpus") or None for each in containers]
+    return None if None in asked or not asked else sum(each for each in asked if each)
+
+
+def memory_mib_of(containers: Iterable[Fields]) -> int | None:
+    """Memory of all containers; None when one does not say."""
+    asked = [required(each, "MEMORY") or number(each, "memory") or None for each in containers]
+    return None if None in asked or not asked else int(sum(each for each in asked if each))
+
+
+def jobs(answers: Answers) -> Iterator[Job]:
+    """Every job once: as described where it was described, else as listed."""
+    described: set[str] = set()
+    for where, row in answers.rows("batch", "DescribeJobs", "jobs"):
+        id = text(row, "jobId")
+        if id is None:
+            answers.note_garbage(where.operation, "a job without an id")
+        elif id not in described:
+            described.add(id)
+            yield _described(where, id, row)
+    for where, row in answers.rows("batch", "ListJobs", "jobSummaryList"):
+        id = text(row, "jobId")
+        if id is None:
+            answers.note_garbage(where.operation, "a job without an id")
+        elif id not in described:
+            described.add(id)
+            params = answers.capture.calls_of("batch", "ListJobs")[where.call].params
+            yield _listed(where, id, row, text(params, "jobQueue"))
+
+
+def _described(where: Where, id: str, row: Fields) -> Job:
+    container = inner(row, "container")
+    parts = (container,) if container else tuple(_containers(row))
+    array = inner(row, "arrayProperties")
+    return Job(
+        where=where,
+        id=id,
+        name=text(row, "jobName"),
+        queue=text(row, "jobQueue"),
+        definition=text(row, "jobDefinition"),
+        status=text(row, "status"),
+        status_reason=text(row, "statusReason"),
+        reason=text(container, "reason"),
+        exit_code=integer(container, "exitCode"),
+        image=next((image for each in parts if (image := text(each, "image"))), None),
+        vcpus=vcpus_of(parts),
+        memory_mib=memory_mib_of(parts),
+        created_at=instant(row, "createdAt"),
+        started_at=instant(row, "startedAt"),
+        stopped_at=instant(row, "stoppedAt"),
+        array_size=whole(array, "size") if array else None,
+        attempts=tuple(_attempt(each) for each in rows(row, "attempts")),
+        described=True,
+    )
+
+
+def _attempt(row: Fields) -> Attempt:
+    container = inner(row, "container")
+    task = container if container else next(rows(row, "taskProperties"), {})
+    parts = (container,) if container else tuple(rows(task, "containers"))
+    codes = [integer(each, "exitCode") for each in parts]
+    reasons = [reason for each in parts if (reason := text(each, "reason"))]
+    return Attempt(
+        started_at=instant(row, "startedAt"),
+        stopped_at=instant(row, "stoppedAt"),
+        container_instance_arn=text(task, "containerInstanceArn"),
+        task_arn=text(task, "taskArn"),
+        exit_code=next((code for code in codes if code), codes[0] if codes else None),
+        reason="; ".join(reasons) or None,
+        status_reason=text(row, "statusReason"),
+    )
+
+
+def _listed(where: Where, id: str, row: Fields, queue: str | None) -> Job:
+    container, array = inner(row, "container"), inner(row, "arrayProperties")
+    return Job(
+        where=where,
+        id=id,
+        name=text(row, "jobName"),
+        queue=queue,
+        definition=text(row, "jobDefinition"),
+        status=text(row, "status"),
+        status_reason=text(row, "statusReason"),
+        reason=text(container, "reason"),
+        exit_code=integer(container, "exitCode"),
+        image=None,
+        vcpus=None,
+        memory_mib=None,
+        created_at=instant(row, "createdAt"),
+        started_at=instant(row, "startedAt"),
+        stopped_at=instant(row, "stoppedAt"),
+        array_size=whole(array, "size") if array else None,
+        attempts=(),
+        described=False,
+    )
+
+
+def queue_fronts(answers: Answers) -> Iterator[QueueFront]:
+    """The head of each queue, as `GetJobQueueSnapshot` gave it."""
+    for call, at, page in answers.answers("batch", "GetJobQueueSnapshot"):
+        queue, front = text(call.params, "jobQueue"), page.get("frontOfQueue")
+        if queue is None or not isinstance(front, dict):
+            answers.note_garbage("batch:GetJobQueueSnapshot", "an answer without a frontOfQueue")
+            continue
+        arns = (text(each, "jobArn") for each in rows(front, "jobs"))
+        yield QueueFront(
+            where=f"batch:GetJobQueueSnapshot[{at}].pages[0].frontOfQueue.jobs",
+            queue=queue,
+            job_ids=tuple(arn.rpartition("/")[2] for arn in arns if arn),
+        )

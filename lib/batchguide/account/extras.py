@@ -1,0 +1,136 @@
+"""What ECR, CloudWatch and EventBridge answered: images, volume metrics, event rules."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from batchguide.account.answers import Answers
+from batchguide.account.fields import Fields, gib_of_bytes, inner, rows, text, texts
+from batchguide.account.model import ContainerImage, Metric, Rule
+
+
+def container_images(answers: Answers) -> Iterator[ContainerImage]:
+    """Images in ECR with their compressed size, and their layers where the manifest was read."""
+    layers = dict(_layers(answers))
+    for where, row in answers.rows("ecr", "DescribeImages", "imageDetails"):
+        repository, digest = text(row, "repositoryName"), text(row, "imageDigest")
+        if repository is None or digest is None:
+            answers.note_garbage(where.operation, "an image without repository and digest")
+            continue
+        yield ContainerImage(
+            where=where,
+            registry=text(row, "registryId"),
+            repository=repository,
+            digest=digest,
+            tags=texts(row, "imageTags"),
+            compressed_gib=gib_of_bytes(row, "imageSizeInBytes"),
+            layers_gib=layers.get((repository, digest), ()),
+        )
+
+
+def _layers(
+    answers: Answers,
+) -> Iterator[tuple[tuple[str, str], tuple[tuple[str, float], ...]]]:
+    if not answers.capture.calls_of("ecr", "BatchGetImage"):
+        return
+    for _, row in answers.rows("ecr", "BatchGetImage", "images"):
+        repository = text(row, "repositoryName")
+        digest = text(inner(row, "imageId"), "imageDigest")
+        manifest = _json(row.get("imageManifest"))
+        if repository is None or digest is None or manifest is None:
+            continue
+        sizes = tuple(
+            (name, size)
+            for each in rows(manifest, "layers")
+            if (name := text(each, "digest")) and (size := gib_of_bytes(each, "size"))
+        )
+        yield (repository, digest), sizes
+
+
+def _json(value: Any) -> dict[str, Any] | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def metrics(answers: Answers) -> Iterator[Metric]:
+    """The series of volumes; which volume a series is of stands in the question."""
+    calls = answers.capture.calls_of("cloudwatch", "GetMetricData")
+    asked = [_questions(call.params) for call in calls]
+    for where, row in answers.rows("cloudwatch", "GetMetricData", "MetricDataResults"):
+        question = asked[where.call].get(text(row, "Id") or "")
+        if question is None:
+            answers.note_garbage(where.operation, "a series that was not asked for")
+            continue
+        values = row.get("Values")
+        yield Metric(
+            where=where,
+            volume_id=question[0],
+            name=question[1],
+            stat=question[2],
+            values=tuple(
+                float(each)
+                for each in (values if isinstance(values, list) else ())
+                if isinstance(each, int | float)
+                and not isinstance(each, bool)
+                and math.isfinite(each)
+            ),
+        )
+
+
+def _questions(params: Fields) -> dict[str, tuple[str, str, str | None]]:
+    """Volume, metric and statistic by the id that the answer repeats."""
+    found = {}
+    for query in rows(params, "MetricDataQueries"):
+        stat = inner(query, "MetricStat")
+        metric = inner(stat, "Metric")
+        dimensions = {
+            text(each, "Name"): text(each, "Value") for each in rows(metric, "Dimensions")
+        }
+        id, name, volume = text(query, "Id"), text(metric, "MetricName"), dimensions.get("VolumeId")
+        if id and name and volume:
+            found[id] = (volume, name, text(stat, "Stat"))
+    return found
+
+
+def rules(answers: Answers) -> Iterator[Rule]:
+    """EventBridge rules with the ARNs of their targets; None where targets were not answered."""
+    targets = _targets(answers)
+    calls = answers.capture.calls_of("events", "ListRules")
+    for where, row in answers.rows("events", "ListRules", "Rules"):
+        name = text(row, "Name")
+        if name is None:
+            answers.note_garbage(where.operation, "a rule without a name")
+            continue
+        bus = text(row, "EventBusName") or text(calls[where.call].params, "EventBusName")
+        yield Rule(
+            where=where,
+            name=name,
+            bus=bus,
+            enabled=(text(row, "State") or "").startswith("ENABLED"),
+            pattern=_json(row.get("EventPattern")),
+            target_arns=targets.get((bus or "default", name)),
+        )
+
+
+def _targets(answers: Answers) -> dict[tuple[str, str], tuple[str, ...]]:
+    found: dict[tuple[str, str], tuple[str, ...]] = defaultdict(tuple)
+    for call in answers.capture.calls_of("events", "ListTargetsByRule"):
+        rule, bus = text(call.params, "Rule"), text(call.params, "EventBusName") or "default"
+        if rule and not call.error and all(isinstance(p.get("Targets"), list) for p in call.pages):
+            found[bus, rule] += ()
+    for where, row in answers.rows("events", "ListTargetsByRule", "Targets"):
+        params = answers.capture.calls_of("events", "ListTargetsByRule")[where.call].params
+        rule, bus = text(params, "Rule"), text(params, "EventBusName") or "default"
+        arn = text(row, "Arn")
+        if rule and arn:
+            found[bus, rule] += (arn,)
+    return dict(found)

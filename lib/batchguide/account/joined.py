@@ -1,0 +1,280 @@
+"""The account: everything parsed once, and found by the names that AWS uses between services."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from batchguide.account import batch, compute, extras
+from batchguide.account.answers import Answers, Gap
+from batchguide.account.fields import instant, texts
+from batchguide.account.model import (
+    AutoScalingGroup,
+    ComputeEnvironment,
+    ContainerImage,
+    ContainerInstance,
+    Instance,
+    Job,
+    JobDefinition,
+    JobQueue,
+    LaunchTemplate,
+    MachineImage,
+    Metric,
+    QueueFront,
+    Rule,
+    TemplateVersion,
+    Volume,
+)
+from batchguide.capture import Capture
+
+_ECR = re.compile(
+    r"^(?P<registry>\d{12})\.dkr[.-]ecr\.[^/]+/(?P<repository>[^:@]+)"
+    r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?$"
+)
+
+
+class EcrReference(NamedTuple):
+    """An image string that names ECR, in its parts."""
+
+    registry: str
+    repository: str
+    tag: str | None
+    digest: str | None
+
+
+def ecr_reference(image: str) -> EcrReference | None:
+    """The parts of an image string in ECR; None when it is of another registry.
+
+    >>> ecr_reference("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/resize:v2").tag
+    'v2'
+    """
+    found = _ECR.match(image)
+    if found is None:
+        return None
+    tag = found["tag"] or (None if found["digest"] else "latest")
+    return EcrReference(found["registry"], found["repository"], tag, found["digest"])
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that a capture says of one account in one Region."""
+
+    answers: Answers
+    compute_environments: tuple[ComputeEnvironment, ...]
+    job_queues: tuple[JobQueue, ...]
+    job_definitions: tuple[JobDefinition, ...]
+    jobs: tuple[Job, ...]
+    queue_fronts: tuple[QueueFront, ...]
+    container_instances: tuple[ContainerInstance, ...]
+    instances: tuple[Instance, ...]
+    volumes: tuple[Volume, ...]
+    machine_images: tuple[MachineImage, ...]
+    launch_templates: tuple[LaunchTemplate, ...]
+    template_versions: tuple[TemplateVersion, ...]
+    auto_scaling_groups: tuple[AutoScalingGroup, ...]
+    container_images: tuple[ContainerImage, ...]
+    metrics: tuple[Metric, ...]
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def from_capture(cls, capture: Capture) -> Account:
+        """Parse everything; odd answers become gaps."""
+        answers = Answers(capture)
+        return cls(
+            answers=answers,
+            compute_environments=tuple(batch.compute_environments(answers)),
+            job_queues=tuple(batch.job_queues(answers)),
+            job_definitions=tuple(batch.job_definitions(answers)),
+            jobs=tuple(batch.jobs(answers)),
+            queue_fronts=tuple(batch.queue_fronts(answers)),
+            container_instances=tuple(compute.container_instances(answers)),
+            instances=tuple(compute.instances(answers)),
+            volumes=tuple(compute.volumes(answers)),
+            machine_images=tuple(compute.machine_images(answers)),
+            launch_templates=tuple(compute.launch_templates(answers)),
+            template_versions=tuple(compute.template_versions(answers)),
+            auto_scaling_groups=tuple(compute.auto_scaling_groups(answers)),
+            container_images=tuple(extras.container_images(answers)),
+            metrics=tuple(extras.metrics(answers)),
+            rules=tuple(extras.rules(answers)),
+        )
+
+    # --- what the capture says of itself
+
+    @cached_property
+    def taken_at(self) -> datetime | None:
+        """When AWS was asked: the `now` of every age."""
+        return instant(self.answers.capture.meta, "taken_at")
+
+    @property
+    def scope(self) -> str:
+        """The account and Region, as fingerprints tell them apart."""
+        meta = self.answers.capture.meta
+        return f"{meta.get('account')}/{meta.get('region')}"
+
+    def gaps(self, operation: str) -> tuple[Gap, ...]:
+        """Why the answer to `service:Operation` is not whole; empty when it is."""
+        return self.answers.gaps(operation)
+
+    def lacks(self, service: str, operation: str) -> tuple[str, ...]:
+        """The permissions that would complete an operation's answer; empty when it is whole."""
+        gaps = self.gaps(f"{service}:{operation}")
+        return tuple(dict.fromkeys(gap.permission for gap in gaps))
+
+    # --- one thing by its name
+
+    @cached_property
+    def environment_by_name(self) -> dict[str, ComputeEnvironment]:
+        """By ARN and by name: queues refer to either."""
+        named = {env.name: env for env in self.compute_environments}
+        return named | {env.arn: env for env in self.compute_environments}
+
+    @cached_property
+    def queue_by_name(self) -> dict[str, JobQueue]:
+        """By ARN and by name: jobs and questions refer to either."""
+        named = {queue.name: queue for queue in self.job_queues}
+        return named | {queue.arn: queue for queue in self.job_queues}
+
+    @cached_property
+    def definition_by_name(self) -> dict[str, JobDefinition]:
+        """By ARN and by `name:revision`."""
+        named = {each.label: each for each in self.job_definitions}
+        return named | {each.arn: each for each in self.job_definitions}
+
+    @cached_property
+    def instance_by_id(self) -> dict[str, Instance]:
+        """EC2 instances by id."""
+        return {each.id: each for each in self.instances}
+
+    @cached_property
+    def volume_by_id(self) -> dict[str, Volume]:
+        """EBS volumes by id."""
+        return {each.id: each for each in self.volumes}
+
+    @cached_property
+    def machine_image_by_id(self) -> dict[str, MachineImage]:
+        """AMIs by id."""
+        return {each.id: each for each in self.machine_images}
+
+    @cached_property
+    def template_by_name(self) -> dict[str, LaunchTemplate]:
+        """Launch templates by id and by name."""
+        named = {each.name: each for each in self.launch_templates if each.name}
+        return named | {each.id: each for each in self.launch_templates}
+
+    @cached_property
+    def template_version(self) -> dict[tuple[str, int], TemplateVersion]:
+        """Versions by template id and number."""
+        return {(each.template_id, each.number): each for each in self.template_versions}
+
+    @cached_property
+    def job_by_id(self) -> dict[str, Job]:
+        """Jobs by id."""
+        return {job.id: job for job in self.jobs}
+
+    @cached_property
+    def _image_by_reference(self) -> dict[tuple[str, str], ContainerImage]:
+        found = {}
+        for image in self.container_images:
+            for name in (image.digest, *image.tags):
+                found[image.repository, name] = image
+        return found
+
+    def image_of(self, reference: str) -> ContainerImage | None:
+        """What ECR says of an image string; None when it is not ECR's or was not answered."""
+        parts = ecr_reference(reference)
+        if parts is None:
+            return None
+        found = self._image_by_reference.get(
+            (parts.repository, parts.digest or parts.tag or "latest")
+        )
+        if found is None or found.registry not in (None, parts.registry):
+            return None
+        return found
+
+    # --- many things by what they belong to
+
+    @cached_property
+    def jobs_by_queue(self) -> dict[str, tuple[Job, ...]]:
+        """Jobs by the name of their queue; those whose queue is not described stay out."""
+        found: dict[str, list[Job]] = defaultdict(list)
+        for job in self.jobs:
+            queue = self.queue_by_name.get(job.queue or "")
+            if queue is not None:
+                found[queue.name].append(job)
+        return {name: tuple(jobs) for name, jobs in found.items()}
+
+    def jobs_of(self, queue: JobQueue) -> tuple[Job, ...]:
+        """The jobs of a queue that the capture holds."""
+        return self.jobs_by_queue.get(queue.name, ())
+
+    @cached_property
+    def _queues_by_environment(self) -> dict[str, tuple[JobQueue, ...]]:
+        found: dict[str, list[JobQueue]] = defaultdict(list)
+        for queue in self.job_queues:
+            for name in queue.environments:
+                env = self.environment_by_name.get(name)
+                if env is not None:
+                    found[env.name].append(queue)
+        return {name: tuple(queues) for name, queues in found.items()}
+
+    def queues_of(self, env: ComputeEnvironment) -> tuple[JobQueue, ...]:
+        """The queues that send jobs to a compute environment."""
+        return self._queues_by_environment.get(env.name, ())
+
+    @cached_property
+    def container_instances_by_cluster(self) -> dict[str, tuple[ContainerInstance, ...]]:
+        """By the cluster's name."""
+        found: dict[str, list[ContainerInstance]] = defaultdict(list)
+        for each in self.container_instances:
+            cluster = cluster_name(each.cluster_arn) or cluster_of_container_instance(each.arn)
+            if cluster:
+                found[cluster].append(each)
+        return {name: tuple(members) for name, members in found.items()}
+
+    @cached_property
+    def container_instance_by_arn(self) -> dict[str, ContainerInstance]:
+        """Container instances by ARN."""
+        return {each.arn: each for each in self.container_instances}
+
+    @cached_property
+    def listed_container_instances(self) -> dict[str, tuple[str, ...]]:
+        """ARNs by the cluster's name, for every cluster whose listing was answered."""
+        found: dict[str, tuple[str, ...]] = {}
+        for call, _, page in self.answers.answers("ecs", "ListContainerInstances"):
+            cluster = cluster_name(call.params.get("cluster"))
+            if cluster and isinstance(page.get("containerInstanceArns"), list):
+                found[cluster] = found.get(cluster, ()) + texts(page, "containerInstanceArns")
+        return found
+
+    @cached_property
+    def group_by_instance(self) -> dict[str, AutoScalingGroup]:
+        """The Auto Scaling group that each instance is in."""
+        return {id: group for group in self.auto_scaling_groups for id in group.instance_ids}
+
+    @cached_property
+    def metrics_by_volume(self) -> dict[str, tuple[Metric, ...]]:
+        """CloudWatch series by volume id."""
+        found: dict[str, list[Metric]] = defaultdict(list)
+        for metric in self.metrics:
+            found[metric.volume_id].append(metric)
+        return {id: tuple(series) for id, series in found.items()}
+
+
+def cluster_name(arn: object) -> str | None:
+    """The name in a cluster's ARN, or the name itself."""
+    return arn.rpartition("/")[2] or None if isinstance(arn, str) else None
+
+
+def cluster_of_container_instance(arn: str | None) -> str | None:
+    """The cluster's name in a container instance's ARN; old ARNs do not carry it.
+
+    >>> cluster_of_container_instance("arn:aws:ecs:eu-west-1:1:container-instance/jobs_Batch_1/ab")
+    'jobs_Batch_1'
+    """
+    parts = (arn or "").split("/")
+    return parts[1] if len(parts) == 3 else None
