@@ -65,8 +65,10 @@ def displayed(notebook: Any) -> Iterator[dict[str, Any]]:
 def verdict(found: dict[str, Any], findings: Sequence[Finding] | None, said: Values) -> str:
     """One sentence: what stopped the pages, or what is wrong and what is forecast."""
     if found["problem"]:
-        return _sentence(found["problem"]["sentence"])
-    parts = [str(one) for one in said] or [health_verdict(findings)] * (findings is not None)
+        return str(found["problem"]["sentence"])
+    parts = [str(one) for one in said]
+    if findings is not None and not parts:
+        parts = [health_verdict(findings)]
     if found["outcome"]:
         told = str(found["outcome"].get("verdict") or "no verdict")
         parts.append(f"forecast: {told}" if parts else told)
