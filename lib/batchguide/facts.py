@@ -4,39 +4,55 @@ Every table names the public source and the day of its numbers; `data/SOURCES.md
 made. Tables are read at the first call and kept. An empty cell is `None`: the source does not say.
 """
 
-import csv
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from batchguide.errors import UserError
+from batchguide.tables import TRUTHS, by_name, data_path, look_up, record, rows, runbooks_path
 from batchguide.units import gib_from_gb, mibps_from_mbyte
 
-_PACKAGE = Path(__file__).parent
-_CHECKOUT = Path(__file__).parents[2]
-_TRUTHS = {"true": True, "false": False}
-
-Row = TypeVar("Row")
+__all__ = [
+    "AgentProfile",
+    "AmiGeneration",
+    "InstanceType",
+    "Quota",
+    "Threshold",
+    "VolumeType",
+    "agent_profile",
+    "agent_profiles",
+    "ami_generations",
+    "data_path",
+    "instance_type",
+    "instance_types",
+    "quotas",
+    "registered_memory",
+    "rows",
+    "runbooks_path",
+    "thresholds",
+    "volume_type",
+    "volume_types",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
     """What EC2 says of an instance type, in our units.
 
-    `registered_memory_mib` is an estimate of what the ECS agent registers before
-    ECS_RESERVED_MEMORY; see `registered_memory_mib()`. `gpus` counts whole GPUs: a fraction of
-    one, as g6f has, is 0 here. The four `ebs_` figures are None for types that EC2 does not
-    describe as EBS-optimized. `usd_per_hour` is Linux On-Demand in us-east-1.
+    `registered_memory_mib` is what the ECS agent registers before ECS_RESERVED_MEMORY, known as
+    well as `registered_memory_evidence` says; see `registered_memory()`. `gpus`
+    counts whole GPUs: a fraction of one, as g6f has, is 0 here. The four `ebs_` figures are None
+    for types that EC2 does not describe as EBS-optimized. `usd_per_hour` is Linux On-Demand in
+    us-east-1.
     """
 
     name: str
     vcpus: int
     memory_mib: int
     registered_memory_mib: int
+    registered_memory_evidence: str
     gpus: int
     architectures: tuple[str, ...]
     ebs_baseline_mibps: float | None
@@ -58,7 +74,8 @@ class VolumeType:
     gp2: `baseline_iops_per_gib` between `min_iops` and `max_iops`; `burst_iops` while its bucket
     of `credit_ios` lasts; `base_mibps` up to `burst_mibps_from_gib`, `max_mibps` from
     `full_mibps_from_gib`. gp3: `min_iops` and `base_mibps` are included in the price, more can be
-    provisioned. st1 and sc1 earn and burst in MiB/s per TiB. Prices are us-east-1's.
+    provisioned. st1 and sc1 earn `mibps_per_tib` and burst at `burst_mibps_per_tib`, both up to
+    `max_mibps`, from a bucket of `credit_tib_per_tib`. Prices are us-east-1's.
     """
 
     name: str
@@ -77,6 +94,7 @@ class VolumeType:
     full_mibps_from_gib: float | None
     mibps_per_tib: float | None
     burst_mibps_per_tib: float | None
+    credit_tib_per_tib: float | None
     limits_since: str | None
     earlier_limits: str | None
     evidence: str
@@ -85,6 +103,34 @@ class VolumeType:
     usd_per_gib_month: float | None = None
     usd_per_iops_month: float | None = None
     usd_per_mibps_month: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A limit of an AWS service; `value` is None where only the account's own value counts."""
+
+    service: str
+    name: str
+    value: float | None
+    unit: str
+    adjustable: bool | None
+    quota_code: str | None
+    source: str
+    as_of: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number that a check judges by, and why it is this one."""
+
+    name: str
+    value: float
+    unit: str
+    evidence: str
+    source: str
+    as_of: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,53 +180,55 @@ class AmiGeneration:
     as_of: str
 
 
-def data_path(*parts: str) -> Path:
-    """A file of data/, in an installed wheel as well as in a checkout."""
-    return _shipped("data").joinpath(*parts)
+def registered_memory(
+    memory_mib: int, hypervisor: str | None = "nitro", architecture: str = "x86_64"
+) -> int:
+    """What an ECS agent would register of so much memory, in MiB, before ECS_RESERVED_MEMORY.
 
+    The agent registers what Linux reports as total: less than EC2 sells, because firmware and
+    kernel keep a part. This line through 646 measured types is for a type that nobody measured.
 
-def runbooks_path() -> Path:
-    """The directory of the runbooks, in an installed wheel as well as in a checkout."""
-    return _shipped("runbooks")
-
-
-def registered_memory_mib(memory_mib: int) -> int:
-    """What the ECS agent registers of an instance's memory, before ECS_RESERVED_MEMORY.
-
-    The agent registers what the kernel reports as total, less than what EC2 sells.
-    AWS documents one type, m4.large: 7985 of 8192 MiB. The rest is a model: the same share.
-
-    >>> registered_memory_mib(8192)
-    7985
+    >>> registered_memory(8192)
+    7834
     """
-    return memory_mib * 7985 // 8192
+    family = "arm64" if architecture.startswith("arm64") else "x86_64"
+    fixed_mib, share = _memory_model()[hypervisor or "", family]
+    return max(0, round(memory_mib * (1 - share) - fixed_mib))
 
 
 @cache
 def instance_types() -> Mapping[str, InstanceType]:
     """All EC2 instance types by name."""
-    usd_per_hour: dict[str, float] = {}
-    types = (
-        _instance_type(row, usd_per_hour.get(row["name"])) for row in rows("instance-types.csv")
-    )
+    prices = {row["name"]: float(row["usd_per_hour"]) for row in rows("instance-prices.csv")}
+    types = (_instance_type(row, prices.get(row["name"])) for row in rows("instance-types.csv"))
     return MappingProxyType({each.name: each for each in types})
 
 
 def instance_type(name: str) -> InstanceType:
     """The instance type of that name; a name that EC2 does not have is the user's error."""
-    return _look_up(instance_types(), name, "instance type")
+    return look_up(instance_types(), name, "instance type")
 
 
 @cache
 def volume_types() -> Mapping[str, VolumeType]:
-    """EBS volume types by name."""
-    return _by_name(VolumeType, rows("volume-types.csv"))
+    """EBS volume types by name, with the prices of us-east-1 that a source was found for."""
+    prices: dict[str, dict[str, str]] = {}
+    for row in rows("volume-prices.csv"):
+        prices.setdefault(row["name"], {})[f"usd_per_{row['item']}"] = row["usd"]
+    return by_name(
+        VolumeType, (row | prices.get(row["name"], {}) for row in rows("volume-types.csv"))
+    )
+
+
+def volume_type(name: str) -> VolumeType:
+    """The volume type of that name; a name that EBS does not have is the user's error."""
+    return look_up(volume_types(), name, "volume type")
 
 
 @cache
 def ami_generations() -> Mapping[str, AmiGeneration]:
     """ECS-optimized AMI generations by name: al1, al2, al2023."""
-    return _by_name(AmiGeneration, rows("ami-generations.csv"))
+    return by_name(AmiGeneration, rows("ami-generations.csv"))
 
 
 @cache
@@ -192,27 +240,62 @@ def agent_profiles() -> Mapping[str, AgentProfile]:
 
 def agent_profile(name: str) -> AgentProfile:
     """The agent profile of that name; an unknown one is the user's error."""
-    return _look_up(agent_profiles(), name, "agent profile")
+    return look_up(agent_profiles(), name, "agent profile")
 
 
-def rows(table: str) -> Iterator[dict[str, str]]:
-    """The rows of a CSV in data/, as text; lines that begin with `#` name its source."""
-    with data_path(table).open(newline="", encoding="utf-8") as file:
-        yield from csv.DictReader(line for line in file if not line.startswith("#"))
+@cache
+def quotas() -> Mapping[tuple[str, str], Quota]:
+    """Limits by service and name, as in `quotas()["batch", "array_size_max"].value`."""
+    listed = (record(Quota, row) for row in rows("quotas.csv"))
+    return MappingProxyType({(each.service, each.name): each for each in listed})
 
 
-def _shipped(directory: str) -> Path:
-    packaged = _PACKAGE / directory
-    return packaged if packaged.is_dir() else _CHECKOUT / directory
+@cache
+def thresholds() -> Mapping[str, Threshold]:
+    """What checks judge by, by name."""
+    return by_name(Threshold, rows("thresholds.csv"))
+
+
+@cache
+def _memory_model() -> Mapping[tuple[str, str], tuple[float, float]]:
+    return {
+        (row["hypervisor"], row["architecture"]): (float(row["fixed_mib"]), float(row["share"]))
+        for row in rows("memory-model.csv")
+    }
+
+
+@cache
+def _known_memory() -> Mapping[str, tuple[int, str]]:
+    """What a named source says that ECS registered, and how the source knows."""
+    return {
+        row["name"]: (int(row["registered_mib"]), row["evidence"])
+        for row in rows("registered-memory.csv")
+    }
+
+
+@cache
+def _measured_overhead_mib() -> Mapping[str, int]:
+    return {row["name"]: int(row["overhead_mib"]) for row in rows("memory-overhead.csv")}
+
+
+def _registered_memory_of(row: Mapping[str, str]) -> tuple[int, str]:
+    """The best that is known for a type: said of ECS itself, measured as Linux's total, a model."""
+    name, memory_mib = row["name"], int(row["memory_mib"])
+    if name in _known_memory():
+        return _known_memory()[name]
+    if name in _measured_overhead_mib():
+        return memory_mib - _measured_overhead_mib()[name], "measured"
+    return registered_memory(memory_mib, row["hypervisor"], row["architectures"]), "model"
 
 
 def _instance_type(row: Mapping[str, str], usd_per_hour: float | None) -> InstanceType:
-    memory_mib = int(row["memory_mib"])
+    registered_mib, evidence = _registered_memory_of(row)
     return InstanceType(
         name=row["name"],
         vcpus=int(row["vcpus"]),
-        memory_mib=memory_mib,
-        registered_memory_mib=registered_memory_mib(memory_mib),
+        memory_mib=int(row["memory_mib"]),
+        registered_memory_mib=registered_mib,
+        registered_memory_evidence=evidence,
         gpus=int(row["gpus"]),
         architectures=tuple(row["architectures"].split("|")),
         ebs_baseline_mibps=_mibps(row["ebs_baseline_mbyteps"]),
@@ -221,8 +304,8 @@ def _instance_type(row: Mapping[str, str], usd_per_hour: float | None) -> Instan
         ebs_max_iops=_whole(row["ebs_max_iops"]),
         instance_store_gib=gib_from_gb(float(row["instance_store_gb"])),
         instance_store_disks=int(row["instance_store_disks"]),
-        current_generation=_TRUTHS[row["current_generation"]],
-        bare_metal=_TRUTHS[row["bare_metal"]],
+        current_generation=TRUTHS[row["current_generation"]],
+        bare_metal=TRUTHS[row["bare_metal"]],
         hypervisor=row["hypervisor"] or None,
         usd_per_hour=usd_per_hour,
     )
@@ -248,32 +331,3 @@ def _agent_profile(listed: Mapping[str, Any]) -> AgentProfile:
         source=listed["source"],
         as_of=listed["as_of"],
     )
-
-
-def _by_name(kind: type[Row], table: Iterator[dict[str, str]]) -> Mapping[str, Row]:
-    return MappingProxyType({row["name"]: _record(kind, row) for row in table})
-
-
-def _record(kind: type[Row], row: Mapping[str, str]) -> Row:
-    """A row as a value of `kind`, each cell read as its field's type says."""
-    types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: _cell(text, types[name]) for name, text in row.items()})
-
-
-def _cell(text: str, kind: str) -> str | int | float | bool | None:
-    if not text and "None" in kind:
-        return None
-    if "float" in kind:
-        return float(text)
-    if "int" in kind:
-        return int(text)
-    return _TRUTHS[text] if "bool" in kind else text
-
-
-def _look_up(table: Mapping[str, Row], name: str, noun: str) -> Row:
-    if name in table:
-        return table[name]
-    from difflib import get_close_matches
-
-    near = get_close_matches(str(name), table, n=3, cutoff=0.5) or list(table)[:3]
-    raise UserError(f"unknown {noun} {name!r}; did you mean {' or '.join(near)}?")

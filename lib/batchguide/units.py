@@ -127,7 +127,7 @@ def show_usd(amount_usd: float | None) -> str:
     if amount_usd < 0:
         return f"-{show_usd(-amount_usd)}"
     cents = round(amount_usd, 2)
-    if amount_usd >= 1 or math.isclose(amount_usd, cents, rel_tol=1e-9):
+    if amount_usd >= 0.9995 or math.isclose(amount_usd, cents, rel_tol=1e-9):
         return f"${cents:,.2f}"
     return f"${float(f'{amount_usd:.3g}'):.10f}".rstrip("0")
 
