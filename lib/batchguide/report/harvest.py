@@ -1,6 +1,6 @@
 """What executed pages found, gathered into one document: the `.json` of a report.
 
-A cell hands a value to the report by displaying it under the MIME type `MIME`, beside whatever
+A cell hands a value to the report by displaying it under `REPORT_MIME`, beside whatever
 it shows to people:
 
     {"kind": "capture", "capture": {…the capture's meta…}}
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from batchguide.findings import Evidence, Finding, Severity, Status, exit_code, summary, worst_first
 from batchguide.units import show_count
+from batchguide.views.markup import REPORT_MIME
 
 if TYPE_CHECKING:
     from batchguide.report.execute import Executed
 
-MIME = "application/vnd.batchguide+json"
 SCHEMA = 1
 EXIT_FOUND, EXIT_REFUSED, EXIT_INTERNAL = 1, 64, 70
 
@@ -50,29 +50,30 @@ def document(pages: Sequence[Executed], capture_meta: dict[str, Any] | None) -> 
         "also": [value for value in values if value["kind"] not in known],
         "problem": problem.to_dict() if problem else None,
     }
-    return found | {"verdict": verdict(found, findings, _named(values, "verdict"))}
+    verdicts = _verdicts(found, findings, _named(values, "verdict"))
+    return found | {"verdict": "; ".join(verdicts) + ".", "verdicts": verdicts}
 
 
 def displayed(notebook: Any) -> Iterator[dict[str, Any]]:
     """The values that the cells of an executed notebook handed over, in order."""
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
-            value = output.get("data", {}).get(MIME)
+            value = output.get("data", {}).get(REPORT_MIME)
             if isinstance(value, dict) and isinstance(value.get("kind"), str):
                 yield dict(value)
 
 
-def verdict(found: dict[str, Any], findings: Sequence[Finding] | None, said: Values) -> str:
-    """One sentence: what stopped the pages, or what is wrong and what is forecast."""
+def _verdicts(found: dict[str, Any], findings: Sequence[Finding] | None, said: Values) -> list[str]:
+    """What stopped the pages; or what is wrong, and what is forecast."""
     if found["problem"]:
-        return str(found["problem"]["sentence"])
+        return [_part(found["problem"]["sentence"])]
     parts = [str(one) for one in said]
     if findings is not None and not parts:
-        parts = [health_verdict(findings)]
+        parts.append(health_verdict(findings))
     if found["outcome"]:
         told = str(found["outcome"].get("verdict") or "no verdict")
-        parts.append(f"forecast: {told}" if parts else told)
-    return _sentence("; ".join(part.rstrip(". ") for part in parts) or "the pages ran to their end")
+        parts.append(f"forecast: {told}")
+    return [_part(part) for part in parts] or ["no page said anything about the account"]
 
 
 def health_verdict(findings: Sequence[Finding]) -> str:
@@ -140,6 +141,5 @@ def _named(values: Values, kind: str) -> list[Any]:
     return [value[kind] for value in values if value["kind"] == kind and kind in value]
 
 
-def _sentence(text: str) -> str:
-    text = " ".join(text.split())
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+def _part(text: str) -> str:
+    return " ".join(text.split()).rstrip(". ")

@@ -18,7 +18,7 @@ from batchguide import __version__
 from batchguide.capture import DEMO_PREFIX
 from batchguide.findings import Severity
 from batchguide.report.execute import Executed
-from batchguide.report.render import Rendering, title_of
+from batchguide.report.render import Rendering, house_style, title_of
 from batchguide.units import show_duration
 
 VEGALITE_VERSION = "6.4"
@@ -49,7 +49,7 @@ def build(pages: Sequence[Executed], found: dict[str, Any]) -> str:
         found=found,
         pages=articles,
         contents=[one for one in rendering.headings if one[0] <= DEEPEST_CONTENT],
-        style=_asset("report.css"),
+        style=_asset("report.css") + house_style(),
         scripts=scripts,
         policy=_policy(scripts),
         version=__version__,
@@ -66,7 +66,8 @@ def _article(page: Executed, rendering: Rendering) -> dict[str, Any]:
         for cell in page.notebook.cells
         if not set(cell.metadata.get("tags", ())) & set(hidden)
     ]
-    return {"name": page.name, "parameters": page.parameters, "cells": cells}
+    given = {name: value for name, value in page.parameters.items() if value not in (None, "")}
+    return {"name": page.name, "parameters": given, "cells": cells}
 
 
 def _head(pages: Sequence[Executed], found: dict[str, Any]) -> dict[str, Any]:

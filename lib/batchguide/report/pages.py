@@ -186,7 +186,8 @@ def _number(value: Any, name: str) -> float:
     _or_refuse(value, isinstance(value, str | int | float) and not isinstance(value, bool))
     if name == "float":
         return float(_or_refuse(float(value), math.isfinite(float(value))))
-    return int(_or_refuse(int(value), not isinstance(value, float) or value.is_integer()))
+    _or_refuse(value, not isinstance(value, float) or value.is_integer())
+    return int(value)
 
 
 def _or_refuse(value: Any, right: bool) -> Any:

@@ -17,7 +17,7 @@ from html import escape
 from typing import Any
 
 from batchguide.report.execute import heading
-from batchguide.report.harvest import MIME as VALUE_MIME
+from batchguide.views.markup import REPORT_MIME, page
 
 VEGALITE = re.compile(r"application/vnd\.vegalite\.v\d+\+json")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -87,7 +87,7 @@ class Rendering:
         for mime, show in self._forms().items():
             if mime in data:
                 return show(data[mime])
-        silent = VALUE_MIME in data or WIDGET in data  # a dead slider says nothing in a report
+        silent = REPORT_MIME in data or WIDGET in data  # a dead slider says nothing in a report
         return "" if silent or "text/plain" not in data else _plain(data["text/plain"])
 
     def _forms(self) -> dict[str, Callable[[Any], str]]:
@@ -132,6 +132,11 @@ class Rendering:
             return f'<span class="runbook" title="open it with: make lab">{found[2]}</span>'
 
         return _RUNBOOK_LINK.sub(lead, html)
+
+
+def house_style() -> str:
+    """The style of what `views.markup` shows; its blocks repeat it, and here it stands once."""
+    return page().removeprefix("<style>").partition("</style>")[0]
 
 
 def markdown(text: str) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ACCOUNT_PAGES = ("20-check-account-health", "30-estimate-disk")
 """What a report about an account runs when no page is named: its health, then its forecast."""
+LONGEST_LABEL = 100
 DEMO_CAPTURE = "demo:disk-full"
 
 
@@ -118,8 +119,9 @@ def _capture(pages: Sequence[Page], values: Sequence[dict[str, Any]]) -> Capture
 def _label(meta: Mapping[str, Any]) -> str:
     """`{account}-{region}-{taken_at}`, fit for a file name; sorts by account, Region and time."""
     parts = [str(meta.get(key) or f"no-{key}") for key in ("account", "region")]
-    moment = re.sub(r"[-:]|\.\d+", "", str(meta.get("taken_at") or "no-time"))
-    return re.sub(r"[^\w.-]", "_", "-".join([*parts, moment]), flags=re.ASCII)
+    moment = re.sub(r"[-:]|\.\d+", "", str(meta.get("taken_at") or "")) or "no-time"
+    label = re.sub(r"[^\w.-]", "_", "-".join([*parts, moment]), flags=re.ASCII)
+    return label[:LONGEST_LABEL]
 
 
 def _keep(capture: Capture, path: Path, values: Sequence[dict[str, Any]]) -> None:
