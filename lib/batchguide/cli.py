@@ -6,7 +6,6 @@ determined, 64 wrong usage or input, 70 an error of batchguide's own.
 """
 
 import argparse
-import json
 import os
 import sys
 import traceback
@@ -14,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from batchguide import __version__
+from batchguide import __version__, commands
 from batchguide.errors import UserError
 
 EXIT_USAGE = 64
@@ -61,162 +60,6 @@ def _internal(error: Exception) -> int:
     return EXIT_INTERNAL
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
-
-
-# --- commands ---------------------------------------------------------------------------------
-
-
-def _collect(args: argparse.Namespace) -> int:
-    from batchguide.aws.collect import collect_to_file
-
-    collect_to_file(
-        profile=args.profile,
-        region=args.region,
-        role=args.role,
-        endpoint_url=args.endpoint_url,
-        days=args.days,
-        out=args.out,
-        progress=_say,
-    )
-    print(args.out)
-    return 0
-
-
-def _check(args: argparse.Namespace) -> int:
-    from batchguide.account import Account
-    from batchguide.capture import load_capture
-    from batchguide.checks import run_checks
-    from batchguide.findings import check_document, exit_code
-    from batchguide.views import terminal
-
-    if args.list:
-        print(terminal.checks_text())
-        return 0
-    if args.capture is None:
-        raise UserError("check needs a capture: a path, demo:disk-full, or - for standard input")
-    capture = load_capture(args.capture)
-    findings = run_checks(
-        Account.from_capture(capture),
-        ids=_words(args.checks),
-        areas=_words(args.area),
-        severities=_words(args.severity),
-    )
-    if args.format == "json":
-        _print_json(check_document(capture, findings))
-    else:
-        print(terminal.findings_text(capture, findings, show_passes=args.all))
-    return exit_code(findings, fail_on=args.fail_on, allow_unknown=args.allow_unknown)
-
-
-def _estimate(args: argparse.Namespace) -> int:
-    from batchguide.disk.advice import estimate
-    from batchguide.disk.scenario import load_scenario
-    from batchguide.views import terminal
-
-    text = sys.stdin.read() if args.scenario == "-" else _read(args.scenario, "scenario")
-    document = estimate(
-        load_scenario(text),
-        replications=args.replications,
-        advice=args.advice,
-        risk=args.risk,
-        timeline=args.timeline,
-    )
-    if args.format == "json":
-        _print_json(document)
-    else:
-        print(terminal.estimate_text(document))
-    return 1 if args.fail_on_failure and document["jobs"]["failed"] else 0
-
-
-def _report(args: argparse.Namespace) -> int:
-    from batchguide.report.run import report_pages
-
-    parameters = dict(_assignment(text) for text in args.parameter)
-    live = args.profile or args.region or args.role or args.endpoint_url
-    if live and "capture" in parameters:
-        raise UserError("give either an account (--profile, --region …) or -p capture=…, not both")
-    if live or (os.environ.get("AWS_ENDPOINT_URL") and "capture" not in parameters):
-        parameters["capture"] = _collect_beside(args)
-    return report_pages(
-        pages=args.runbook or None,
-        parameters=parameters,
-        out_dir=args.out,
-        fail_on=args.fail_on,
-        allow_unknown=args.allow_unknown,
-        progress=_say,
-    )
-
-
-def _collect_beside(args: argparse.Namespace) -> str:
-    """Collect the account that the options name into the report's folder; the capture's path."""
-    from batchguide.aws.collect import collect_to_file
-
-    path = Path(args.out) / "captures" / "latest.json.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    collect_to_file(
-        profile=args.profile,
-        region=args.region,
-        role=args.role,
-        endpoint_url=args.endpoint_url,
-        days=args.days,
-        out=path,
-        progress=_say,
-    )
-    return str(path)
-
-
-def _plan(args: argparse.Namespace) -> int:
-    from batchguide.fixes import plan_fix
-    from batchguide.fixes.plan import write_plan
-    from batchguide.views import terminal
-
-    plan = plan_fix(args.fix, args.capture, target=args.target, size_gib=args.size_gib)
-    paths = write_plan(plan, Path(args.out))
-    if args.format == "json":
-        _print_json(plan.to_dict())
-    else:
-        print(terminal.plan_text(plan, paths))
-    return 0
-
-
-def _lab(args: argparse.Namespace) -> int:
-    from batchguide.facts import runbooks_path
-
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={runbooks_path()}"]
-    command += ["--LabApp.default_url=/lab/tree/00-start-here.ipynb", *args.jupyter]
-    os.execv(sys.executable, command)
-
-
-# --- arguments --------------------------------------------------------------------------------
-
-
-def _words(text: str | None) -> tuple[str, ...] | None:
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else None
-
-
-def _read(path: str, what: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"can't read the {what} {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"the {what} {path} is not text in UTF-8") from error
-
-
-def _assignment(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"a parameter is written NAME=VALUE, not {text!r}")
-    return name, value
-
-
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
@@ -236,18 +79,18 @@ def _share(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="batchguide", description="A runbook for AWS Batch that you can run.")
     parser.add_argument("--version", action="version", version=f"batchguide {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    doors = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     for declare in (_declare_collect, _declare_check, _declare_report, _declare_estimate):
-        declare(commands)
-    _declare_plan(commands)
-    _declare_lab(commands)
+        declare(doors)
+    _declare_plan(doors)
+    _declare_lab(doors)
     return parser
 
 
 def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, example: str
+    doors: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, example: str
 ) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
+    command: argparse.ArgumentParser = doors.add_parser(
         name,
         help=text,
         description=text,
@@ -277,11 +120,11 @@ def _format_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--format", choices=("text", "json"), default="text")
 
 
-def _declare_collect(commands: Any) -> None:
+def _declare_collect(doors: Any) -> None:
     command = _command(
-        commands,
+        doors,
         "collect",
-        _collect,
+        commands.collect,
         "Ask AWS once, read-only, and write what it answered, secrets left out.",
         "batchguide collect --profile prod --region eu-west-1 -o prod.json.gz",
     )
@@ -289,11 +132,11 @@ def _declare_collect(commands: Any) -> None:
     command.add_argument("-o", "--out", type=Path, required=True, help="*.json or *.json.gz")
 
 
-def _declare_check(commands: Any) -> None:
+def _declare_check(doors: Any) -> None:
     command = _command(
-        commands,
+        doors,
         "check",
-        _check,
+        commands.check,
         "Say what is wrong, with evidence, and what could not be seen.",
         "batchguide check demo:disk-full --fail-on critical",
     )
@@ -307,11 +150,11 @@ def _declare_check(commands: Any) -> None:
     command.add_argument("--list", action="store_true", help="list the checks and stop")
 
 
-def _declare_report(commands: Any) -> None:
+def _declare_report(doors: Any) -> None:
     command = _command(
-        commands,
+        doors,
         "report",
-        _report,
+        commands.report,
         "Run runbooks into files: notebook, self-contained page and findings.",
         "batchguide report 20-check-account-health -p capture=demo:disk-full --out reports",
     )
@@ -326,11 +169,11 @@ def _declare_report(commands: Any) -> None:
     _verdict_options(command)
 
 
-def _declare_estimate(commands: Any) -> None:
+def _declare_estimate(doors: Any) -> None:
     command = _command(
-        commands,
+        doors,
         "estimate",
-        _estimate,
+        commands.estimate,
         "Forecast the disk of container instances for a scenario.",
         "batchguide estimate scenario.yaml --advice",
     )
@@ -345,11 +188,11 @@ def _declare_estimate(commands: Any) -> None:
     )
 
 
-def _declare_plan(commands: Any) -> None:
+def _declare_plan(doors: Any) -> None:
     command = _command(
-        commands,
+        doors,
         "plan",
-        _plan,
+        commands.plan,
         "Write a fix as a plan with its artefacts; nothing is changed.",
         "batchguide plan larger-volume --capture demo:disk-full --out plan",
     )
@@ -361,8 +204,12 @@ def _declare_plan(commands: Any) -> None:
     _format_option(command)
 
 
-def _declare_lab(commands: Any) -> None:
+def _declare_lab(doors: Any) -> None:
     command = _command(
-        commands, "lab", _lab, "Open JupyterLab on the runbooks.", "batchguide lab -- --no-browser"
+        doors,
+        "lab",
+        commands.lab,
+        "Open JupyterLab on the runbooks.",
+        "batchguide lab -- --no-browser",
     )
     command.add_argument("jupyter", nargs="*", help="more arguments for JupyterLab, after --")

@@ -1,0 +1,163 @@
+"""What each command of `batchguide` does, once its arguments are read.
+
+Every function takes the parsed arguments and returns the exit code. The libraries that a command
+needs are imported when it runs, so that `--help` costs nothing.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from batchguide.errors import UserError
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def collect(args: argparse.Namespace) -> int:
+    """Ask AWS once and write the capture; its path goes to standard output."""
+    from batchguide.aws.collect import collect_to_file
+
+    collect_to_file(
+        profile=args.profile,
+        region=args.region,
+        role=args.role,
+        endpoint_url=args.endpoint_url,
+        days=args.days,
+        out=args.out,
+        progress=_say,
+    )
+    print(args.out)
+    return 0
+
+
+def check(args: argparse.Namespace) -> int:
+    """Run the checks on a capture; the exit code is the verdict."""
+    from batchguide.account import Account
+    from batchguide.capture import load_capture
+    from batchguide.checks import run_checks
+    from batchguide.findings import check_document, exit_code
+    from batchguide.views import terminal
+
+    if args.list:
+        print(terminal.checks_text())
+        return 0
+    if args.capture is None:
+        raise UserError("check needs a capture: a path, demo:disk-full, or - for standard input")
+    capture = load_capture(args.capture)
+    findings = run_checks(
+        Account.from_capture(capture),
+        ids=_words(args.checks),
+        areas=_words(args.area),
+        severities=_words(args.severity),
+    )
+    if args.format == "json":
+        _print_json(check_document(capture, findings))
+    else:
+        print(terminal.findings_text(capture, findings, show_passes=args.all))
+    return exit_code(findings, fail_on=args.fail_on, allow_unknown=args.allow_unknown)
+
+
+def estimate(args: argparse.Namespace) -> int:
+    """Forecast a scenario; 0 whatever it says, unless asked to fail on failed jobs."""
+    from batchguide.disk import advice
+    from batchguide.disk.scenario import load_scenario
+    from batchguide.views import terminal
+
+    source = sys.stdin.read() + "\n" if args.scenario == "-" else Path(args.scenario)
+    document = advice.estimate(
+        load_scenario(source),
+        replications=args.replications,
+        advice=args.advice,
+        risk=args.risk,
+        timeline=args.timeline,
+    )
+    if args.format == "json":
+        _print_json(document)
+    else:
+        print(terminal.estimate_text(document))
+    return 1 if args.fail_on_failure and document["jobs"]["failed"] else 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """Run pages into files; without `runbook` those that make up an account report."""
+    from batchguide.report.run import report_pages
+
+    parameters = dict(_assignment(text) for text in args.parameter)
+    live = args.profile or args.region or args.role or args.endpoint_url
+    if live and "capture" in parameters:
+        raise UserError("give either an account (--profile, --region …) or -p capture=…, not both")
+    if live or (os.environ.get("AWS_ENDPOINT_URL") and "capture" not in parameters):
+        parameters["capture"] = _collect_beside(args)
+    result = report_pages(
+        pages=args.runbook or None,
+        parameters=parameters,
+        out_dir=args.out,
+        fail_on=args.fail_on,
+        allow_unknown=args.allow_unknown,
+        progress=_say,
+    )
+    print(result.text())
+    return result.exit_code
+
+
+def _collect_beside(args: argparse.Namespace) -> str:
+    """Collect the account that the options name into the report's folder; the capture's path."""
+    from batchguide.aws.collect import collect_to_file
+
+    path = Path(args.out) / "captures" / "latest.json.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    collect_to_file(
+        profile=args.profile,
+        region=args.region,
+        role=args.role,
+        endpoint_url=args.endpoint_url,
+        days=args.days,
+        out=path,
+        progress=_say,
+    )
+    return str(path)
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Write a fix as a plan and its artefacts; nothing is changed."""
+    from batchguide.fixes import plan_fix
+    from batchguide.fixes.plan import write_plan
+    from batchguide.views import terminal
+
+    plan = plan_fix(args.fix, args.capture, target=args.target, size_gib=args.size_gib)
+    paths = write_plan(plan, Path(args.out))
+    if args.format == "json":
+        _print_json(plan.to_dict())
+    else:
+        print(terminal.plan_text(plan, paths))
+    return 0
+
+
+def lab(args: argparse.Namespace) -> int:
+    """Become JupyterLab, opened on the first page."""
+    from batchguide.facts import runbooks_path
+
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    command = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={runbooks_path()}"]
+    command += ["--LabApp.default_url=/lab/tree/00-start-here.ipynb", *args.jupyter]
+    os.execv(sys.executable, command)
+
+
+def _words(text: str | None) -> tuple[str, ...] | None:
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else None
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"a parameter is written NAME=VALUE, not {text!r}")
+    return name, value
