@@ -2,9 +2,8 @@
 
 Measured (Docker Engine 20.10.24, overlay2; the figures stand in data/docker.csv with the file each
 comes from): the bytes of a container, of its log by driver, and the texts and order of failures.
-Read in source: log rotation, and how ext4 and xfs share a volume between themselves and their
-user; the latter was checked against file systems made for it. A model: that a container's bytes
-grow linearly with what its job writes. Left out: copies that overlayfs makes when a job changes a
+Read in source: log rotation. A model: that a container's bytes grow linearly with what its job
+writes. Left out: copies that overlayfs makes when a job changes a
 file of its image (the whole file on ext4; about 0.2 MB with xfs reflink).
 """
 
@@ -16,14 +15,7 @@ from types import MappingProxyType
 
 from batchguide import facts
 from batchguide.errors import UserError
-from batchguide.units import GIB, MIB, gib
-
-_EXT4_INODE_SHARE = 1 / 64  # 256 bytes for every 16 KiB
-_EXT4_BITMAP_SHARE = 1 / 16_384  # two blocks for every 128 MiB
-_EXT4_HIDDEN_BYTES = 4096 * 4096  # the kernel's own reserve, which nobody can take
-_EXT4_JOURNAL_MIB = ((1, 16), (2, 32), (16, 64), (32, 128), (64, 256), (128, 512))
-_XFS_LEAST_LOG_MIB, _XFS_MOST_LOG_MIB = 64.0, 2038.0
-_XFS_FIXED_BYTES, _XFS_RESERVE_SHARE = 33.3e6, 7.486e6 / GIB  # per-group reserves with reflink
+from batchguide.units import MIB, gib
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +139,15 @@ def log_gib(
     return gib(on_blocks(_rotated(total, options, gzip_share)))
 
 
+def printed_log_gib(driver: str, printed_mib: float) -> float:
+    """Bytes on the volume of a log of that size as printed, in lines of 100 characters.
+
+    >>> round(printed_log_gib("json-file", 100) * 1024)
+    170
+    """
+    return log_gib(driver, printed_mib * MIB / 100)
+
+
 def _local_options() -> LogOptions:
     return LogOptions(constant("local_file_bytes"), int(constant("local_files")), compress=True)
 
@@ -159,80 +160,6 @@ def _rotated(total_bytes: float, options: LogOptions, gzip_share: float | None) 
     kept = min(full_files, options.max_files - 1)
     share = gzip_share if gzip_share is not None else constant("local_gzip_share")
     return newest + kept * options.max_size_bytes * (share if options.compress else 1.0)
-
-
-def usable_gib(volume_gib: float, fs: str, *, root: bool = True) -> float:
-    """What of a volume files can take, once the file system has taken its own.
-
-    `root`: whether the writer is root, as Docker and, unless told otherwise, jobs are; others can't
-    take ext4's reserve of 5 %. Partition tables (a few MiB) are left out.
-
-    >>> round(usable_gib(30, "xfs"), 2), round(usable_gib(30, "ext4"), 2)
-    (29.7, 29.35)
-    >>> round(usable_gib(30, "ext4", root=False), 2)
-    27.85
-    """
-    system = file_system(fs)
-    overhead = _ext4_overhead(volume_gib) if fs == "ext4" else _xfs_overhead(volume_gib)
-    reserved = 0.0 if root else system.reserved_share * volume_gib
-    return max(volume_gib - gib(overhead) - reserved, 0.0)
-
-
-def _ext4_overhead(volume_gib: float) -> float:
-    """Bytes of inode tables, bitmaps, journal, room to grow, and the kernel's own reserve."""
-    size = volume_gib * GIB
-    journal_mib = next((mib for below, mib in _EXT4_JOURNAL_MIB if volume_gib < below), 1024)
-    grow_blocks = min(1024.0, 128 * volume_gib) + volume_gib / 8
-    grow = grow_blocks * 4096 * _ext4_backups(int(volume_gib * 8))
-    hidden = min(_EXT4_HIDDEN_BYTES, 0.02 * size)
-    tables = size * (_EXT4_INODE_SHARE + _EXT4_BITMAP_SHARE)
-    return tables + journal_mib * MIB + grow + hidden
-
-
-def _ext4_backups(groups: int) -> int:
-    """Block groups with a copy of the superblock: 0, 1 and the powers of 3, 5 and 7."""
-    powers = (base**power for base in (3, 5, 7) for power in range(1, 64))
-    return 2 + sum(1 for group in powers if group < groups)
-
-
-def _xfs_overhead(volume_gib: float) -> float:
-    """Bytes of log and per-group reserves, as mkfs.xfs 6.1 makes them (reflink on)."""
-    log_mib = min(max(volume_gib / 2, _XFS_LEAST_LOG_MIB), _XFS_MOST_LOG_MIB)
-    return log_mib * MIB + _XFS_FIXED_BYTES + _XFS_RESERVE_SHARE * volume_gib * GIB
-
-
-@dataclass(frozen=True, slots=True)
-class DataRoot:
-    """Where Docker keeps its bytes on an instance, in GiB that its own things can take.
-
-    `capacity_gib` takes layers and what containers write. `root_capacity_gib` is None where that
-    is one volume; on Amazon Linux 1 it is the root volume, which takes blobs in flight and logs.
-    """
-
-    fs: str
-    capacity_gib: float
-    root_capacity_gib: float | None
-    per_container_limit_gib: float | None
-
-
-def data_root(
-    ami: facts.AmiGeneration,
-    root_gib: float | None = None,
-    data_gib: float | None = None,
-    used_at_boot_gib: float | None = None,
-) -> DataRoot:
-    """The data root of an AMI generation, with its volumes enlarged or as they come.
-
-    Amazon Linux 1 gives Docker 99 % of its second volume as a thin pool, and refuses new
-    containers and layers when less than a tenth of it is free.
-    """
-    used = ami.used_at_boot_gib if used_at_boot_gib is None else used_at_boot_gib
-    root = max(usable_gib(root_gib or ami.root_gib, ami.filesystem) - used, 0.0)
-    if ami.data_device is None:
-        return DataRoot(ami.filesystem, root, None, ami.per_container_limit_gib)
-    pool = (data_gib or ami.data_gib or 0.0) * constant("thin_pool_share")
-    free_share = 1 - (ami.data_reserve_share or 0.0)
-    return DataRoot(ami.filesystem, pool * free_share, root, ami.per_container_limit_gib)
 
 
 FULL_ORDER = ("download", "register", "create", "start", "write")

@@ -7,26 +7,11 @@ its files take on ext4 and xfs. A model: an image known only by its size, cut in
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from batchguide.disk.docker import file_system
+from batchguide.disk.scenario import Layer
 from batchguide.errors import UserError
 from batchguide.units import gib
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer of an image.
-
-    `size_gib` is its files in whole blocks of 4 KiB, as `du` counts them (`docker images` counts
-    bytes, 5 % less for a typical image); `files` and `directories`, where known, add their inodes.
-    """
-
-    digest: str
-    size_gib: float
-    compressed_gib: float
-    files: int = 0
-    directories: int = 0
 
 
 def equal_layers(
@@ -66,11 +51,18 @@ def chain_ids(layers: Iterable[Layer]) -> tuple[str, ...]:
     return tuple(chains)
 
 
+def files_gib(blocks_gib: float, files: int, directories: int, fs: str) -> float:
+    """A layer's `size_gib` on a file system, from its files in whole blocks and their number.
+
+    On xfs each file takes its inode as well, 15 % more for files of one block.
+    """
+    system = file_system(fs)
+    return blocks_gib + gib(files * system.file_bytes + directories * system.directory_bytes)
+
+
 def layer_gib(layer: Layer, fs: str) -> float:
     """What an unpacked layer takes, its metadata included."""
-    system = file_system(fs)
-    inodes = layer.files * system.file_bytes + layer.directories * system.directory_bytes
-    return layer.size_gib + gib(inodes + system.layer_bytes)
+    return layer.size_gib + gib(file_system(fs).layer_bytes)
 
 
 def missing(layers: Sequence[Layer], present: Collection[str]) -> tuple[Layer, ...]:

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 
 from batchguide.disk.docker import constant, full_text
 from batchguide.disk.layers import (
-    Layer,
     blocks_gib,
     bytes_added,
     bytes_added_together,
     bytes_freed,
     chain_ids,
     equal_layers,
+    files_gib,
     layer_gib,
     missing,
 )
+from batchguide.disk.scenario import Layer
 from batchguide.errors import UserError
 from batchguide.units import GIB, MIB
 
@@ -41,6 +42,7 @@ __all__ = [
     "bytes_freed",
     "chain_ids",
     "equal_layers",
+    "files_gib",
     "layer_gib",
     "missing",
     "peak_bounds",
