@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from email import message_from_string, policy
 from email.message import Message
+from itertools import pairwise
 from typing import Any
 
 REDACTED = "(redacted)"
@@ -59,7 +60,7 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 _FLAG = re.compile(rf"-{{1,2}}[\w.-]*(?:{_SECRET_WORDS})[\w.-]*\Z|-[pP]\Z", re.IGNORECASE)
-_RANDOM_LOOKING = re.compile(r"(?<![\w/+=:.-])[A-Za-z0-9+/=_-]{20,}(?![\w/+=.-])")
+_RANDOM_LOOKING = re.compile(r"(?<![\w/+:.-])[A-Za-z0-9+/_-]{20,}={0,2}(?![\w/+.-])")
 _SUSPECT = re.compile(
     rf"{_SECRET_WORDS}|PRIVATE KEY|bearer|basic |://[^/\s]*@|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|"
     r"github_pat|glpat|xox|sk-|eyJ|[?&]sig",
@@ -206,10 +207,18 @@ def _random_out(text: str) -> str:
 
 
 def _random_looking(match: re.Match[str]) -> str:
+    """Keys and tokens mix capitals, small letters and digits evenly; names and ids do not."""
     text = match[0]
-    kinds = (str.isupper, str.islower, str.isdigit)
-    is_random = all(any(kind(letter) for letter in text) for kind in kinds)
-    return REDACTED if is_random else text
+    letters = sum(letter.isalpha() for letter in text)
+    capitals = sum(letter.isupper() for letter in text)
+    digits = sum(letter.isdigit() for letter in text)
+    is_mixed = digits >= 2 and 0.2 * letters <= capitals <= 0.8 * letters
+    changes = sum(_kind(one) != _kind(next_one) for one, next_one in pairwise(text))
+    return REDACTED if is_mixed and changes >= 0.3 * len(text) else text
+
+
+def _kind(letter: str) -> int:
+    return 2 * letter.isupper() + letter.isdigit()
 
 
 def redact_user_data(encoded: Any) -> Any:
