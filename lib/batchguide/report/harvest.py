@@ -133,7 +133,7 @@ def _findings(values: Values) -> tuple[Finding, ...] | None:
     if not shown:
         return None
     every = [finding_from(one) for group in shown for one in group]
-    once = {(one.check, one.resource, one.fingerprint): one for one in every}
+    once = {(one.check, one.resource, one.status): one for one in every}
     return worst_first(once.values())
 
 

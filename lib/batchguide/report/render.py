@@ -51,6 +51,7 @@ STYLES = _words(
     " vertical-align white-space width"
 )
 _DROPPED = re.compile(r"<(script|style)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+_LOADING_STYLE = re.compile(r"url|image|\\", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _RUNBOOK_LINK = re.compile(r'<a href="(?:\./)?(\d\d-[\w-]+)(?:\.ipynb)?(?:#[^"]*)?">(.*?)</a>')
 _HEADING = re.compile(r"<h([1-6])>(.*?)</h\1>", re.DOTALL)
@@ -107,7 +108,7 @@ class Rendering:
         text = json.dumps(spec, ensure_ascii=False).replace("<", "\\u003c")
         return (
             f'<div class="chart" id="{name}" role="img" aria-label="{escape(_label(spec))}">'
-            "<noscript>This chart needs JavaScript.</noscript></div>"
+            "This chart is not drawn: it needs JavaScript.</div>"
             f'<script type="application/vnd.vegalite+json" data-for="{name}">{text}</script>'
         )
 
@@ -178,6 +179,8 @@ def _cleaner() -> Any:
 def _allowed(tag: str, name: str, value: str) -> bool:
     if name == "src":
         return value.startswith("data:image/")
+    if name == "style":
+        return not _LOADING_STYLE.search(value)
     if name == "href" and value.lstrip().lower().startswith("data:"):
         return False
     return name in ATTRIBUTES["*"] or name in ATTRIBUTES.get(tag, ())

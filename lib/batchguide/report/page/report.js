@@ -26,10 +26,15 @@
   const toggle = document.getElementById("show-code");
   toggle.addEventListener("change", () => document.body.classList.toggle("with-code", toggle.checked));
   // Paper has no clicks: what is folded opens for printing and folds again.
-  let opened = [];
+  const opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("main details:not([open])")];
-    for (const one of opened) one.open = true;
+    for (const one of document.querySelectorAll("main details:not([open])")) {
+      if (one.closest(".chart")) continue;
+      one.open = true;
+      opened.push(one);
+    }
   });
-  window.addEventListener("afterprint", () => { for (const one of opened) one.open = false; });
+  window.addEventListener("afterprint", () => {
+    for (const one of opened.splice(0)) one.open = false;
+  });
 })();
