@@ -120,7 +120,7 @@ def log_gib(
     json-file keeps all unless told otherwise (70 bytes a line more than its characters). local
     keeps five files of 20 MiB, all but the newest compressed. Every driver that sends logs away
     (awslogs, fluentd, gelf, splunk, ...) keeps a local copy since Docker 20.10, rotated as local;
-    its size per line was measured with gelf and stands here for all. none keeps nothing.
+    its size, half of local's, was measured with gelf and stands here for all. none keeps nothing.
 
     >>> round(log_gib("json-file", 1_000_000) * 1024**3 / 1e6)
     170
@@ -132,10 +132,9 @@ def log_gib(
         total = characters + lines * constant("json_line_extra_bytes")
         return gib(on_blocks(_rotated(total, options or LogOptions(), gzip_share)))
     options = options or _local_options()
-    if driver == "local":
-        total = characters + lines * constant("local_line_extra_bytes")
-    else:
-        total = characters * constant("cache_line_share")
+    total = characters + lines * constant("local_line_extra_bytes")
+    if driver != "local":
+        total *= constant("cache_share")
     return gib(on_blocks(_rotated(total, options, gzip_share)))
 
 
