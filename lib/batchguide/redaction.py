@@ -37,9 +37,14 @@ _KEPT_VALUE = re.compile(r"(?:arn:[\w-]+:|\$[\w({])")  # an ARN, or a reference 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
-_AUTHORIZATION = re.compile(
-    r"((?:authorization|x-[\w-]*(?:token|key|auth)[\w-]*)[\"']?\s*[:=]\s*)[^\r\n\"']+",
+_HEADER = re.compile(
+    r"(?P<name>(?:authorization|x-[\w-]*(?:token|key|auth)[\w-]*)[\"']?\s*[:=]\s*)"
+    r"(?P<value>[^\r\n\"']+)",
     re.IGNORECASE,
+)
+_LOGIN_OPTION = re.compile(
+    r"(?P<name>(?:\blogin\b[^\n]*?\s-p[ =]*|\b(?:mysql|mysqldump|mariadb|sshpass)\b[^\n]*?\s-p"
+    r"|\b(?:curl|wget)\b[^\n]*?\s(?:-u|--user)[ =]*))(?P<value>[^\s;&|]+)"
 )
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/\s@\"']+@", re.IGNORECASE)
@@ -52,6 +57,9 @@ _SIGNED_URL = re.compile(
     r"([?&](?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|sig)=)[^&\s\"']+",
     re.IGNORECASE,
 )
+_QUOTED_ASSIGNMENT = re.compile(
+    rf"([\"'])([\w.-]*(?:{_SECRET_WORDS})[\w.-]*=)[^\"'\n$]+\1", re.IGNORECASE
+)
 # NAME=value, NAME: value, "name": "value", --name value, --name=value
 _ASSIGNMENT = re.compile(
     rf"(?P<name>[\w.-]*(?:{_SECRET_WORDS})[\w.-]*[\"']?)"
@@ -60,10 +68,11 @@ _ASSIGNMENT = re.compile(
     re.IGNORECASE,
 )
 _FLAG = re.compile(rf"-{{1,2}}[\w.-]*(?:{_SECRET_WORDS})[\w.-]*\Z|-[pP]\Z", re.IGNORECASE)
+_NO_SECRET_TOKEN = re.compile(r"-|Ref::|/|[\d:.]*\Z")  # an option, a parameter, a path, a port
 _RANDOM_LOOKING = re.compile(r"(?<![\w/+:.-])[A-Za-z0-9+/_-]{20,}={0,2}(?![\w/+.-])")
 _SUSPECT = re.compile(
     rf"{_SECRET_WORDS}|PRIVATE KEY|bearer|basic |://[^/\s]*@|AKIA|ASIA|ABIA|ACCA|gh[pousr]_|"
-    r"github_pat|glpat|xox|sk-|eyJ|[?&]sig",
+    r"github_pat|glpat|xox|sk-|eyJ|[?&]sig|login|mysql|mariadb|curl|wget",
     re.IGNORECASE,
 )
 
@@ -78,22 +87,38 @@ def redact_text(text: str) -> str:
     if not _SUSPECT.search(text):
         return text
     text = _PRIVATE_KEY.sub(REDACTED, text)
-    text = _AUTHORIZATION.sub(rf"\1{REDACTED}", text)
+    text = _HEADER.sub(_after_name, text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     text = _USERINFO.sub(rf"\1{REDACTED}@", text)
     text = _SIGNED_URL.sub(rf"\1{REDACTED}", text)
     text = _KNOWN_TOKEN.sub(REDACTED, text)
+    text = _QUOTED_ASSIGNMENT.sub(rf"\1\2{REDACTED}\1", text)
+    text = _LOGIN_OPTION.sub(_after_name, text)
     return _ASSIGNMENT.sub(_assigned, text)
 
 
+def _after_name(match: re.Match[str]) -> str:
+    """Redact the value of a match, but for what only points to one."""
+    return match[0] if _KEPT_VALUE.match(match["value"]) else f"{match['name']}{REDACTED}"
+
+
 def _assigned(match: re.Match[str]) -> str:
-    name, sep, value = match["name"], match["sep"], match["value"]
-    if _KEPT_VALUE.match(value.strip("\"'")) or REDACTED in value:
+    value = match["value"]
+    if _KEPT_VALUE.match(value.strip("\"'")) or REDACTED in value or _is_prose(match):
         return match[0]
-    is_word = not sep.strip() and not name.startswith("-")
-    if is_word:  # prose such as "token expired" names no value; an option such as --token does
-        return match[0]
-    return f"{name}{sep}{REDACTED}"
+    return f"{match['name']}{match['sep']}{REDACTED}"
+
+
+def _is_prose(match: re.Match[str]) -> bool:
+    """ "token expired" and "registry auth: retrieval failed" name no value.
+
+    `aws_secret_access_key VALUE`, `--token VALUE` and a line `password: VALUE` do.
+    """
+    is_word = match["name"].isalpha()
+    if not match["sep"].strip():
+        return is_word
+    before = match.string[: match.start()].rpartition("\n")[2].rstrip()
+    return is_word and match["sep"].strip() == ":" and before[-1:].isalnum()
 
 
 def _walk(value: Any, key: str | None) -> Any:
@@ -193,7 +218,7 @@ def redact_command(command: Any) -> Any:
     tokens: list[Any] = []
     for at, token in enumerate(command):
         follows = at > 0 and isinstance(command[at - 1], str) and _FLAG.match(command[at - 1])
-        is_value = isinstance(token, str) and not token.startswith(("-", "Ref::"))
+        is_value = isinstance(token, str) and not _NO_SECRET_TOKEN.match(token)
         tokens.append(REDACTED if follows and is_value else redact_command_token(token))
     return tokens
 
@@ -212,7 +237,7 @@ def _random_looking(match: re.Match[str]) -> str:
     letters = sum(letter.isalpha() for letter in text)
     capitals = sum(letter.isupper() for letter in text)
     digits = sum(letter.isdigit() for letter in text)
-    is_mixed = digits >= 2 and 0.2 * letters <= capitals <= 0.8 * letters
+    is_mixed = digits >= 1 and 0.2 * letters <= capitals <= 0.8 * letters
     changes = sum(_kind(one) != _kind(next_one) for one, next_one in pairwise(text))
     return REDACTED if is_mixed and changes >= 0.3 * len(text) else text
 

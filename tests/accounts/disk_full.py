@@ -13,13 +13,19 @@ import random
 from datetime import datetime, timedelta
 
 from accounts import foundation
-from accounts.foundation import MIB, Foundation
+from accounts.foundation import (
+    MIB,
+    Foundation,
+    described,
+    environment,
+    managed,
+    queue,
+    requirements,
+)
 from accounts.machinery import (
-    BATCH_PART,
     ContainerInstance,
     Launch,
     Run,
-    batch_launch_template,
     burst_balance,
     device,
     digest_of,
@@ -31,7 +37,6 @@ from accounts.machinery import (
     push_image,
     queue_length,
     run_jobs,
-    scaling_group,
 )
 from accounts.world import ACCOUNT, Shape
 from fakeaws import FakeAws
@@ -103,7 +108,7 @@ def _simulate(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str])
     world.clock = now - timedelta(days=90)
     template = _simulate_template(fake, size_gib=22)
     world.clock = now - timedelta(days=89)
-    environment = _environment(
+    made = environment(
         fake,
         laid,
         "simulate-on-demand",
@@ -116,11 +121,11 @@ def _simulate(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str])
     )
     world.environment_resources["simulate-on-demand"] = {"desiredvCpus": 192}
     devices = [device("/dev/xvdcz", 22, "gp2")]
-    how = _managed(fake, laid, environment, "r5.24xlarge", ami, devices, KEEP_STOPPED)
+    how = managed(fake, laid, made, "r5.24xlarge", ami, devices, KEEP_STOPPED)
     world.clock = now - timedelta(days=3)
     _enlarge_the_wrong_device(fake, template)
     instances = launch(world, how, now - timedelta(minutes=47), 2)
-    _queue(fake, "simulate", environment)
+    queue(fake, "simulate", made)
     jobs = _submit_bursts(fake, _definitions(fake, images))
     run_jobs(world, jobs, instances, _FillingDisk(seed=3))
     for instance in instances:
@@ -163,7 +168,7 @@ def _definitions(fake: FakeAws, images: dict[str, str]) -> dict[str, str]:
             containerProperties={
                 "image": uri,
                 "command": [f"/opt/{name}/run", "--case", "Ref::case", "--out", "Ref::out"],
-                "resourceRequirements": _requirements(1, 8192),
+                "resourceRequirements": requirements(1, 8192),
                 "environment": [
                     {"name": "STAGE", "value": "production"},
                     {"name": "RESULTS_TOKEN", "value": "tok-4e1c8a90bd"},
@@ -174,13 +179,6 @@ def _definitions(fake: FakeAws, images: dict[str, str]) -> dict[str, str]:
             retryStrategy={"attempts": 1},
         )["jobDefinitionArn"]
     return arns
-
-
-def _requirements(vcpus: int, memory_mib: int) -> list[Shape]:
-    return [
-        {"type": "VCPU", "value": str(vcpus)},
-        {"type": "MEMORY", "value": str(memory_mib)},
-    ]
 
 
 def _submit_bursts(fake: FakeAws, definitions: dict[str, str]) -> list[str]:
@@ -270,60 +268,6 @@ def _exhausted(fake: FakeAws, instance_id: str) -> None:
     queue_length(world, mapping["Ebs"]["VolumeId"], length)
 
 
-# --- environments, queues ----------------------------------------------------------------------
-
-
-def _environment(fake: FakeAws, laid: Foundation, name: str, **resources: object) -> Shape:
-    batch = fake.client("batch")
-    batch.create_compute_environment(
-        computeEnvironmentName=name,
-        type="MANAGED",
-        state="ENABLED",
-        serviceRole=laid.service_role,
-        computeResources=laid.resources(**resources),
-    )
-    return _described(fake, name)
-
-
-def _described(fake: FakeAws, name: str) -> Shape:
-    answer = fake.client("batch").describe_compute_environments(computeEnvironments=[name])
-    environment: Shape = answer["computeEnvironments"][0]
-    return environment
-
-
-def _managed(
-    fake: FakeAws,
-    laid: Foundation,
-    environment: Shape,
-    instance_type: str,
-    ami: str,
-    devices: list[Shape],
-    script: str,
-) -> Launch:
-    """What Batch does with an environment: a template of its own, and a group."""
-    cluster = environment["ecsClusterArn"]
-    user_data = mime(BATCH_PART.format(cluster=cluster.rsplit("/", 1)[-1]), script)
-    data = {"ImageId": ami, "UserData": encoded(user_data)}
-    if devices:
-        data["BlockDeviceMappings"] = devices
-    template = batch_launch_template(fake, environment, data)
-    group = scaling_group(fake, environment, template, laid.subnet)
-    return Launch(
-        cluster, instance_type, ami, devices, user_data, group, template["LaunchTemplateId"]
-    )
-
-
-def _queue(fake: FakeAws, name: str, environment: Shape) -> None:
-    fake.client("batch").create_job_queue(
-        jobQueueName=name,
-        state="ENABLED",
-        priority=10,
-        computeEnvironmentOrder=[
-            {"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}
-        ],
-    )
-
-
 # --- the neighbours ----------------------------------------------------------------------------
 
 
@@ -335,7 +279,7 @@ def _train(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str]) ->
         LaunchTemplateName="train",
         LaunchTemplateData={"UserData": encoded(mime(PREFER_CACHED))},
     )["LaunchTemplate"]["LaunchTemplateId"]
-    environment = _environment(
+    made = environment(
         fake,
         laid,
         "train-legacy",
@@ -346,9 +290,9 @@ def _train(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str]) ->
         launchTemplate={"launchTemplateId": template, "version": "1"},
     )
     world.environment_resources["train-legacy"] = {"desiredvCpus": 16}
-    how = _managed(fake, laid, environment, "m5.4xlarge", ami, [], PREFER_CACHED)
+    how = managed(fake, laid, made, "m5.4xlarge", ami, [], PREFER_CACHED)
     launch(world, how, now - timedelta(hours=9), 1)
-    _queue(fake, "train", environment)
+    queue(fake, "train", made)
     _block(fake, images)
 
 
@@ -360,7 +304,7 @@ def _block(fake: FakeAws, images: dict[str, str]) -> None:
         containerProperties={
             "image": images["train:17"],
             "command": ["/opt/train/run"],
-            "resourceRequirements": _requirements(64, 120_000),
+            "resourceRequirements": requirements(64, 120_000),
         },
     )
     for number in range(4):
@@ -386,19 +330,19 @@ def _render(fake: FakeAws, laid: Foundation) -> None:
         state="ENABLED",
         serviceRole=laid.service_role,
     )
-    environment = _described(fake, "render-unmanaged")
+    made = described(fake, "render-unmanaged")
     devices = [device("/dev/xvda", 60, "gp2")]
     ami = machine_image(world, "studio-render-2025-03", ACCOUNT, now - timedelta(days=600), devices)
-    cluster = environment["ecsClusterArn"]
+    cluster = made["ecsClusterArn"]
     script = ONLY_THE_CLUSTER.format(cluster=cluster.rsplit("/", 1)[-1])
     launch(world, Launch(cluster, "m5.2xlarge", ami, [], script), now - timedelta(days=12), 1)
-    _queue(fake, "render", environment)
+    queue(fake, "render", made)
 
 
 def _archive(fake: FakeAws, laid: Foundation) -> None:
     """Someone removed the instance profile of this one."""
     profile = foundation.make_instance_profile(fake, "archiveInstanceRole")
-    _environment(
+    environment(
         fake,
         laid,
         "archive",

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from accounts.machinery import ECS_AMI_OWNER, device, machine_image
+from accounts.machinery import (
+    BATCH_PART,
+    ECS_AMI_OWNER,
+    Launch,
+    batch_launch_template,
+    device,
+    encoded,
+    machine_image,
+    mime,
+    scaling_group,
+)
 from accounts.world import Shape, World
 from fakeaws import FakeAws
 
@@ -93,3 +103,60 @@ def ecs_al2023(world: World, made_at: datetime) -> str:
     """Amazon Linux 2023 for ECS: one 30 GiB gp3 root volume."""
     name = "al2023-ami-ecs-hvm-2023.0.20261110-kernel-6.1-x86_64"
     return machine_image(world, name, ECS_AMI_OWNER, made_at, [device("/dev/xvda", 30, "gp3")])
+
+
+def requirements(vcpus: int, memory_mib: int) -> list[Shape]:
+    return [
+        {"type": "VCPU", "value": str(vcpus)},
+        {"type": "MEMORY", "value": str(memory_mib)},
+    ]
+
+
+def environment(fake: FakeAws, laid: Foundation, name: str, **resources: object) -> Shape:
+    """A managed EC2 environment, as DescribeComputeEnvironments shows it."""
+    batch = fake.client("batch")
+    batch.create_compute_environment(
+        computeEnvironmentName=name,
+        type="MANAGED",
+        state="ENABLED",
+        serviceRole=laid.service_role,
+        computeResources=laid.resources(**resources),
+    )
+    return described(fake, name)
+
+
+def described(fake: FakeAws, name: str) -> Shape:
+    answer = fake.client("batch").describe_compute_environments(computeEnvironments=[name])
+    found: Shape = answer["computeEnvironments"][0]
+    return found
+
+
+def managed(
+    fake: FakeAws,
+    laid: Foundation,
+    made: Shape,
+    instance_type: str,
+    ami: str,
+    devices: list[Shape],
+    script: str,
+) -> Launch:
+    """What Batch does with an environment: a template of its own, and a group."""
+    cluster = made["ecsClusterArn"]
+    user_data = mime(BATCH_PART.format(cluster=cluster.rsplit("/", 1)[-1]), script)
+    data = {"ImageId": ami, "UserData": encoded(user_data)}
+    if devices:
+        data["BlockDeviceMappings"] = devices
+    template = batch_launch_template(fake, data)
+    group = scaling_group(fake, made, template, laid.subnet)
+    return Launch(
+        cluster, instance_type, ami, devices, user_data, group, template["LaunchTemplateId"]
+    )
+
+
+def queue(fake: FakeAws, name: str, made: Shape) -> None:
+    fake.client("batch").create_job_queue(
+        jobQueueName=name,
+        state="ENABLED",
+        priority=10,
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": made["computeEnvironmentArn"]}],
+    )

@@ -107,7 +107,7 @@ def device(name: str, size_gib: int, volume_type: str, **more: Any) -> Shape:
     return {"DeviceName": name, "Ebs": ebs}
 
 
-def batch_launch_template(fake: FakeAws, environment: Shape, data: Shape) -> Shape:
+def batch_launch_template(fake: FakeAws, data: Shape) -> Shape:
     """Batch's copy of a launch template, with its own part of the user data in front."""
     name = f"Batch-lt-{fake.world.uuid()}"
     template = fake.client("ec2").create_launch_template(
