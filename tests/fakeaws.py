@@ -11,17 +11,19 @@ laid on any operation. moto keeps its state per process, so one fake at a time.
 
 import argparse
 import io
-import json
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import botocore.parsers
 import botocore.session
@@ -393,6 +395,13 @@ class FakeAws:
         self._clock()
         FakeAws.running = False
 
+    @contextmanager
+    def environment(self) -> Iterator[None]:
+        """Let the surroundings be those of a user of this account, and of no other."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        with patch.dict(os.environ, mine | user_environment(self.url), clear=True):
+            yield
+
     def client(self, service: str) -> Any:
         """A client that may do everything, as the owner of the account."""
         return owner(self.url).create_client(service, endpoint_url=self.url)
@@ -401,6 +410,19 @@ class FakeAws:
 class _Handler(MotoRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:
         """Requests are in `FakeAws.log`."""
+
+
+def user_environment(url: str) -> dict[str, str]:
+    """What a user of the fake sets."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE",
+        "AWS_SECRET_ACCESS_KEY": "fake",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
 
 
 def owner(url: str) -> botocore.session.Session:
@@ -447,7 +469,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with FakeAws(port=arguments.port, now=datetime.now(UTC).replace(microsecond=0)) as fake:
         ACCOUNTS[arguments.account](fake)
-        print(json.dumps({"AWS_ENDPOINT_URL": fake.url, "region": "us-east-1"}), flush=True)
+        for name, value in user_environment(fake.url).items():
+            print(f"export {name}={value}", flush=True)
         threading.Event().wait()
 
 

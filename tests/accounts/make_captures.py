@@ -23,9 +23,9 @@ ACCOUNTS: dict[str, Callable[[FakeAws], None]] = {
 
 def capture_of(name: str) -> Capture:
     """Build an account and collect it as a user does, but for the clock."""
-    with FakeAws() as fake:
+    with FakeAws() as fake, fake.environment():
         ACCOUNTS[name](fake)
-        return collect(make_session(region="us-east-1", endpoint_url=fake.url), now=fake.world.now)
+        return collect(make_session(), now=fake.world.now)
 
 
 def main() -> None:
