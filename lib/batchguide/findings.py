@@ -71,6 +71,7 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     severity: Severity | None = None  # None: the check's own
+    firm: bool = False  # holds whatever else the capture lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +134,12 @@ def unknown(resource: str, message: str, *evidence: Evidence, missing: Iterable[
     return Verdict(Status.UNKNOWN, resource, message, evidence, names)
 
 
-def not_applicable(resource: str, message: str, *evidence: Evidence) -> Verdict:
-    """The question does not arise here, and the message says why."""
-    return Verdict(Status.NOT_APPLICABLE, resource, message, evidence)
+def not_applicable(resource: str, message: str, *evidence: Evidence, firm: bool = False) -> Verdict:
+    """The question does not arise here, and the message says why.
+
+    `firm` when the resource itself says so; not when nothing was found that it could be about.
+    """
+    return Verdict(Status.NOT_APPLICABLE, resource, message, evidence, firm=firm)
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Answers:
     def rows(self, service: str, operation: str, listed: str) -> Iterator[tuple[Where, Fields]]:
         """Each row of a list-valued field over calls and pages; what is no row becomes a gap."""
         name = f"{service}:{operation}"
-        for call_at, call in enumerate(self.capture.calls_of(service, operation)):
+        for call_at, call in enumerate(self.calls(service, operation)):
             for page_at, page in enumerate(call.pages):
                 found = page.get(listed)
                 if not isinstance(found, list):
@@ -87,9 +87,13 @@ class Answers:
                     else:
                         self.note_garbage(name, f"{listed} lists something that is no structure")
 
+    def calls(self, service: str, operation: str) -> tuple[Call, ...]:
+        """The calls of an operation, with what was asked."""
+        return self.capture.calls_of(service, operation)
+
     def answers(self, service: str, operation: str) -> Iterator[tuple[Call, int, Fields]]:
         """Each page with its call and the call's place, for operations that answer one thing."""
-        for call_at, call in enumerate(self.capture.calls_of(service, operation)):
+        for call_at, call in enumerate(self.calls(service, operation)):
             for page in call.pages:
                 yield call, call_at, page
 

@@ -174,7 +174,7 @@ def jobs(answers: Answers) -> Iterator[Job]:
             answers.note_garbage(where.operation, "a job without an id")
         elif id not in described:
             described.add(id)
-            params = answers.capture.calls_of("batch", "ListJobs")[where.call].params
+            params = answers.calls("batch", "ListJobs")[where.call].params
             yield _listed(where, id, row, text(params, "jobQueue"))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from types import MappingProxyType
 
-from batchguide.account.answers import Answers
+from batchguide.account.answers import Answers, Where
 from batchguide.account.fields import (
     Fields,
     flag,
@@ -26,17 +27,19 @@ from batchguide.account.model import (
     Instance,
     LaunchTemplate,
     MachineImage,
+    Task,
     TemplateReference,
     TemplateVersion,
     Volume,
 )
 
+_UserData = dict[str, tuple[str | None, str | None]]  # text and its place, by instance
 VCPU_UNITS = 1024  # ECS counts a vCPU as 1024 CPU units
 
 
 def container_instances(answers: Answers) -> Iterator[ContainerInstance]:
     """Container instances with the cluster they were asked of."""
-    calls = answers.capture.calls_of("ecs", "DescribeContainerInstances")
+    calls = answers.calls("ecs", "DescribeContainerInstances")
     listed = answers.rows("ecs", "DescribeContainerInstances", "containerInstances")
     for where, row in listed:
         arn = text(row, "containerInstanceArn")
@@ -68,33 +71,55 @@ def _registered(row: Fields, name: str) -> float | None:
 
 
 def instances(answers: Answers) -> Iterator[Instance]:
-    """Instances with their user data, where it was asked for."""
+    """Instances with their user data; one that was not asked for has that of its twins.
+
+    Twins come from the same AMI, Auto Scaling group and launch template version, and so have the
+    same user data: asking each of a thousand would tell nothing more.
+    """
     texts = dict(_user_data_of_instances(answers))
+    listed = tuple(_instances(answers, texts))
+    of_twins = {_kind(each): each for each in listed if each.user_data is not None}
+    for each in listed:
+        twin = of_twins.get(_kind(each))
+        if each.user_data is None and twin is not None:
+            each = replace(each, user_data=twin.user_data, user_data_where=twin.user_data_where)
+        yield each
+
+
+def _kind(instance: Instance) -> tuple[str | None, str, str | None]:
+    group = instance.tags.get("aws:autoscaling:groupName", instance.id)
+    return instance.image_id, group, instance.tags.get("aws:ec2launchtemplate:version")
+
+
+def _instances(answers: Answers, texts: _UserData) -> Iterator[Instance]:
     for where, reservation in answers.rows("ec2", "DescribeInstances", "Reservations"):
         for index, row in enumerate(rows(reservation, "Instances")):
             id = text(row, "InstanceId")
             if id is None:
                 answers.note_garbage(where.operation, "an instance without an id")
                 continue
-            listed = f"Reservations[{where.at}].Instances"
-            data = texts.get(id, (None, None))
-            yield Instance(
-                where=where._replace(listed=listed, at=index),
-                id=id,
-                type=text(row, "InstanceType"),
-                image_id=text(row, "ImageId"),
-                state=text(inner(row, "State"), "Name"),
-                launched_at=instant(row, "LaunchTime"),
-                root_device=text(row, "RootDeviceName"),
-                devices=tuple(
-                    AttachedVolume(device, text(inner(each, "Ebs"), "VolumeId"))
-                    for each in rows(row, "BlockDeviceMappings")
-                    if (device := text(each, "DeviceName"))
-                ),
-                tags=MappingProxyType(tags(row)),
-                user_data=data[0],
-                user_data_where=data[1],
-            )
+            here = where._replace(listed=f"Reservations[{where.at}].Instances", at=index)
+            yield _instance(here, id, row, texts.get(id, (None, None)))
+
+
+def _instance(where: Where, id: str, row: Fields, data: tuple[str | None, str | None]) -> Instance:
+    return Instance(
+        where=where,
+        id=id,
+        type=text(row, "InstanceType"),
+        image_id=text(row, "ImageId"),
+        state=text(inner(row, "State"), "Name"),
+        launched_at=instant(row, "LaunchTime"),
+        root_device=text(row, "RootDeviceName"),
+        devices=tuple(
+            AttachedVolume(device, text(inner(each, "Ebs"), "VolumeId"))
+            for each in rows(row, "BlockDeviceMappings")
+            if (device := text(each, "DeviceName"))
+        ),
+        tags=MappingProxyType(tags(row)),
+        user_data=data[0],
+        user_data_where=data[1],
+    )
 
 
 def _user_data_of_instances(
@@ -111,6 +136,26 @@ def _user_data_of_instances(
         if read is None:
             answers.note_garbage(name, "user data that is no text")
         yield id, (read, f"{name}[{at}].pages[0].UserData.Value")
+
+
+def tasks(answers: Answers) -> Iterator[Task]:
+    """ECS tasks, running ones and those that stopped within the hour."""
+    for where, row in answers.rows("ecs", "DescribeTasks", "tasks"):
+        arn = text(row, "taskArn")
+        if arn is None:
+            answers.note_garbage(where.operation, "a task without an ARN")
+            continue
+        containers = tuple(rows(row, "containers"))
+        reasons = (text(row, "stoppedReason"), *(text(each, "reason") for each in containers))
+        digests = (text(each, "imageDigest") for each in containers)
+        yield Task(
+            where=where,
+            arn=arn,
+            container_instance_arn=text(row, "containerInstanceArn"),
+            started_at=instant(row, "createdAt"),
+            reasons=tuple(reason for reason in reasons if reason),
+            image_digests=tuple(digest for digest in digests if digest),
+        )
 
 
 def volumes(answers: Answers) -> Iterator[Volume]:

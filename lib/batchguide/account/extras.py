@@ -12,43 +12,66 @@ from batchguide.account.answers import Answers
 from batchguide.account.fields import Fields, gib_of_bytes, inner, rows, text, texts
 from batchguide.account.model import ContainerImage, Metric, Rule
 
+_Layers = tuple[tuple[str, float], ...]  # digest and compressed size, the lowest first
+_Key = tuple[str, str]  # repository and digest
+
 
 def container_images(answers: Answers) -> Iterator[ContainerImage]:
     """Images in ECR with their compressed size, and their layers where the manifest was read."""
-    layers = dict(_layers(answers))
+    manifests, named = _manifests(answers)
     for where, row in answers.rows("ecr", "DescribeImages", "imageDetails"):
         repository, digest = text(row, "repositoryName"), text(row, "imageDigest")
         if repository is None or digest is None:
             answers.note_garbage(where.operation, "an image without repository and digest")
             continue
+        layers = _layers(manifests, (repository, digest))
+        tags = (*texts(row, "imageTags"), *named.get((repository, digest), ()))
         yield ContainerImage(
             where=where,
             registry=text(row, "registryId"),
             repository=repository,
             digest=digest,
-            tags=texts(row, "imageTags"),
-            compressed_gib=gib_of_bytes(row, "imageSizeInBytes"),
-            layers_gib=layers.get((repository, digest), ()),
+            tags=tuple(dict.fromkeys(tags)),
+            compressed_gib=gib_of_bytes(row, "imageSizeInBytes")
+            or sum(size for _, size in layers)
+            or None,
+            layers_gib=layers,
         )
 
 
-def _layers(
-    answers: Answers,
-) -> Iterator[tuple[tuple[str, str], tuple[tuple[str, float], ...]]]:
-    if not answers.capture.calls_of("ecr", "BatchGetImage"):
-        return
+def _manifests(answers: Answers) -> tuple[dict[_Key, Fields], dict[_Key, tuple[str, ...]]]:
+    """Manifests, and the tags by which they were asked for, by repository and digest."""
+    manifests: dict[_Key, Fields] = {}
+    named: dict[_Key, tuple[str, ...]] = defaultdict(tuple)
     for _, row in answers.rows("ecr", "BatchGetImage", "images"):
-        repository = text(row, "repositoryName")
-        digest = text(inner(row, "imageId"), "imageDigest")
-        manifest = _json(row.get("imageManifest"))
-        if repository is None or digest is None or manifest is None:
+        repository, id = text(row, "repositoryName"), inner(row, "imageId")
+        digest, tag = text(id, "imageDigest"), text(id, "imageTag")
+        if repository is None or digest is None:
+            answers.note_garbage("ecr:BatchGetImage", "a manifest without repository and digest")
             continue
-        sizes = tuple(
-            (name, size)
-            for each in rows(manifest, "layers")
-            if (name := text(each, "digest")) and (size := gib_of_bytes(each, "size"))
-        )
-        yield (repository, digest), sizes
+        named[repository, digest] += (tag,) if tag else ()
+        manifest = _json(row.get("imageManifest"))
+        if manifest is not None:
+            manifests[repository, digest] = manifest
+    return manifests, named
+
+
+def _layers(manifests: dict[_Key, Fields], key: _Key) -> _Layers:
+    """An image's layers; of an image for several platforms, those of the largest one."""
+    manifest = manifests.get(key, {})
+    children = [
+        manifests.get((key[0], text(each, "digest") or ""), {})
+        for each in rows(manifest, "manifests")
+    ]
+    listed = [tuple(_layers_of(each)) for each in (manifest, *children)]
+    return max(listed, key=lambda layers: sum(size for _, size in layers))
+
+
+def _layers_of(manifest: Fields) -> Iterator[tuple[str, float]]:
+    for each in rows(manifest, "layers"):
+        digest, size_gib = text(each, "digest"), gib_of_bytes(each, "size")
+        if digest and size_gib:
+            yield digest, size_gib
 
 
 def _json(value: Any) -> dict[str, Any] | None:
@@ -63,7 +86,7 @@ def _json(value: Any) -> dict[str, Any] | None:
 
 def metrics(answers: Answers) -> Iterator[Metric]:
     """The series of volumes; which volume a series is of stands in the question."""
-    calls = answers.capture.calls_of("cloudwatch", "GetMetricData")
+    calls = answers.calls("cloudwatch", "GetMetricData")
     asked = [_questions(call.params) for call in calls]
     for where, row in answers.rows("cloudwatch", "GetMetricData", "MetricDataResults"):
         question = asked[where.call].get(text(row, "Id") or "")
@@ -104,7 +127,7 @@ def _questions(params: Fields) -> dict[str, tuple[str, str, str | None]]:
 def rules(answers: Answers) -> Iterator[Rule]:
     """EventBridge rules with the ARNs of their targets; None where targets were not answered."""
     targets = _targets(answers)
-    calls = answers.capture.calls_of("events", "ListRules")
+    calls = answers.calls("events", "ListRules")
     for where, row in answers.rows("events", "ListRules", "Rules"):
         name = text(row, "Name")
         if name is None:
@@ -123,12 +146,12 @@ def rules(answers: Answers) -> Iterator[Rule]:
 
 def _targets(answers: Answers) -> dict[tuple[str, str], tuple[str, ...]]:
     found: dict[tuple[str, str], tuple[str, ...]] = defaultdict(tuple)
-    for call in answers.capture.calls_of("events", "ListTargetsByRule"):
+    for call in answers.calls("events", "ListTargetsByRule"):
         rule, bus = text(call.params, "Rule"), text(call.params, "EventBusName") or "default"
         if rule and not call.error and all(isinstance(p.get("Targets"), list) for p in call.pages):
             found[bus, rule] += ()
     for where, row in answers.rows("events", "ListTargetsByRule", "Targets"):
-        params = answers.capture.calls_of("events", "ListTargetsByRule")[where.call].params
+        params = answers.calls("events", "ListTargetsByRule")[where.call].params
         rule, bus = text(params, "Rule"), text(params, "EventBusName") or "default"
         arn = text(row, "Arn")
         if rule and arn:

@@ -26,6 +26,7 @@ from batchguide.account.model import (
     Metric,
     QueueFront,
     Rule,
+    Task,
     TemplateVersion,
     Volume,
 )
@@ -70,6 +71,7 @@ class Account:
     jobs: tuple[Job, ...]
     queue_fronts: tuple[QueueFront, ...]
     container_instances: tuple[ContainerInstance, ...]
+    tasks: tuple[Task, ...]
     instances: tuple[Instance, ...]
     volumes: tuple[Volume, ...]
     machine_images: tuple[MachineImage, ...]
@@ -84,7 +86,7 @@ class Account:
     def from_capture(cls, capture: Capture) -> Account:
         """Parse everything; odd answers become gaps."""
         answers = Answers(capture)
-        return cls(
+        account = cls(
             answers=answers,
             compute_environments=tuple(batch.compute_environments(answers)),
             job_queues=tuple(batch.job_queues(answers)),
@@ -92,6 +94,7 @@ class Account:
             jobs=tuple(batch.jobs(answers)),
             queue_fronts=tuple(batch.queue_fronts(answers)),
             container_instances=tuple(compute.container_instances(answers)),
+            tasks=tuple(compute.tasks(answers)),
             instances=tuple(compute.instances(answers)),
             volumes=tuple(compute.volumes(answers)),
             machine_images=tuple(compute.machine_images(answers)),
@@ -102,6 +105,20 @@ class Account:
             metrics=tuple(extras.metrics(answers)),
             rules=tuple(extras.rules(answers)),
         )
+        account._note_contradictions()
+        return account
+
+    def _note_contradictions(self) -> None:
+        """What one answer names and another, said to be whole, does not have is a gap too."""
+        for queue in self.job_queues:
+            for name in queue.environments:
+                if name not in self.environment_by_name:
+                    self.answers.note_garbage(
+                        "batch:DescribeComputeEnvironments", f"no {name}, which {queue.name} names"
+                    )
+        asked = {call.params.get("jobQueue") for call in self.answers.calls("batch", "ListJobs")}
+        for unknown in asked - self.queue_by_name.keys() - {None}:
+            self.answers.note_garbage("batch:DescribeJobQueues", f"no {unknown}, which has jobs")
 
     # --- what the capture says of itself
 
@@ -203,10 +220,15 @@ class Account:
         """Jobs by the name of their queue; those whose queue is not described stay out."""
         found: dict[str, list[Job]] = defaultdict(list)
         for job in self.jobs:
-            queue = self.queue_by_name.get(job.queue or "")
+            queue = self.queue_by_name.get(job.queue or self._queue_of_parent(job) or "")
             if queue is not None:
                 found[queue.name].append(job)
         return {name: tuple(jobs) for name, jobs in found.items()}
+
+    def _queue_of_parent(self, job: Job) -> str | None:
+        """A child's listing names no queue; its id begins with its parent's."""
+        parent = self.job_by_id.get(re.split("[:#]", job.id, maxsplit=1)[0])
+        return parent.queue if parent is not None else None
 
     def jobs_of(self, queue: JobQueue) -> tuple[Job, ...]:
         """The jobs of a queue that the capture holds."""
@@ -255,6 +277,11 @@ class Account:
     def group_by_instance(self) -> dict[str, AutoScalingGroup]:
         """The Auto Scaling group that each instance is in."""
         return {id: group for group in self.auto_scaling_groups for id in group.instance_ids}
+
+    @cached_property
+    def task_by_arn(self) -> dict[str, Task]:
+        """ECS tasks by ARN."""
+        return {task.arn: task for task in self.tasks}
 
     @cached_property
     def metrics_by_volume(self) -> dict[str, tuple[Metric, ...]]:

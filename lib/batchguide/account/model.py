@@ -273,7 +273,19 @@ class ContainerImage:
     digest: str
     tags: tuple[str, ...]
     compressed_gib: float | None
-    layers_gib: tuple[tuple[str, float], ...] = ()
+    layers_gib: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An ECS task: ECS keeps stopped ones for an hour or so, with longer reasons than Batch's."""
+
+    where: Where
+    arn: str
+    container_instance_arn: str | None
+    started_at: datetime | None
+    reasons: tuple[str, ...]
+    image_digests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ def _of_template(account: Account, env: ComputeEnvironment) -> DataVolumes:
         return DataVolumes((), template.missing)
     layout = _ami_layout(account, env, template.version)
     if layout is None:
-        return DataVolumes((), account.lacks(*IMAGES.split(":")) or (IMAGES,))
+        return DataVolumes((), _missing_layout(account, env, template.version))
     devices = template.version.block_devices if template.version else ()
     user_data = (template.version.user_data if template.version else None) or ""
     moved = [each.device for each in devices if _moves_docker(user_data, each.device)]
@@ -166,6 +166,15 @@ def _of_template(account: Account, env: ComputeEnvironment) -> DataVolumes:
         return _judged(layout)
     own = layout if layout.device == device else None
     return _judged(_overlaid(asked, own, template.version))
+
+
+def _missing_layout(
+    account: Account, env: ComputeEnvironment, version: TemplateVersion | None
+) -> tuple[str, ...]:
+    id = ami_id_of(env, version)
+    if id is None:
+        return (f"image type (ec2Configuration) of {env.name}",)
+    return (*(account.lacks(*IMAGES.split(":")) or (IMAGES,)), f"AMI {id}")
 
 
 def _judged(volume: DataVolume) -> DataVolumes:

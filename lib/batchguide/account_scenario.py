@@ -1,0 +1,365 @@
+"""What the forecast takes from an account: layers of its images, agent settings, a scenario.
+
+Stands between `disk` and the checks, fixes and widgets that ask both. Whatever had to be assumed
+is named, and whatever is missing makes the answer None.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from batchguide import facts
+from batchguide.account import (
+    Account,
+    ComputeEnvironment,
+    DataVolume,
+    Job,
+    JobShape,
+    data_volumes,
+    fleet_of,
+    template_of,
+    workload_of,
+)
+from batchguide.account.volumes import USER_DATA, ami_id_of, generation_of
+from batchguide.account.workload import LIST_JOBS
+from batchguide.disk.agent_config import AgentSettings
+from batchguide.disk.agent_user_data import settings_in_user_data
+from batchguide.disk.fields import Spread
+from batchguide.disk.layers import bytes_added_together
+from batchguide.disk.scenario import (
+    AgentSpec,
+    Burst,
+    Fleet,
+    ImageSpec,
+    InstanceSpec,
+    Layer,
+    ListedImage,
+    Scenario,
+    VolumeSpec,
+)
+from batchguide.disk.scenario import JobShape as ScenarioJob
+
+ECR_IMAGES = "ecr:DescribeImages"
+BURST_STEP_S = 60  # jobs submitted within a minute are one burst
+
+
+# --- images -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What several images take together on one volume; shared layers once. None: not known.
+
+    `largest_compressed_gib` is what the largest pull has in flight beside that.
+    """
+
+    gib: float | None
+    largest_compressed_gib: float
+    missing: tuple[str, ...]
+    paths: tuple[str, ...]
+
+
+def layers_of(account: Account, reference: str) -> tuple[Layer, ...] | None:
+    """An image's layers, unpacked size estimated from ECR's compressed one; None when unknown."""
+    image = account.image_of(reference)
+    if image is None or image.compressed_gib is None:
+        return None
+    times = facts.thresholds()["unpacked_per_compressed"].value
+    listed = image.layers_gib or ((image.digest, image.compressed_gib),)
+    return tuple(Layer(digest, size * times, size) for digest, size in listed)
+
+
+def footprint_of(account: Account, images: Iterable[str]) -> Footprint:
+    """The volume that these images take when one instance has them all."""
+    known: dict[str, tuple[Layer, ...]] = {}
+    missing: list[str] = []
+    paths: list[str] = []
+    for reference in images:
+        layers = layers_of(account, reference)
+        image = account.image_of(reference)
+        if layers is None or image is None:
+            missing += [*account.lacks(*ECR_IMAGES.split(":")), f"size of image {reference}"]
+            continue
+        known[image.digest] = layers
+        paths.append(image.where.path("imageSizeInBytes"))
+    largest = max((sum(each.compressed_gib for each in it) for it in known.values()), default=0.0)
+    total = bytes_added_together(known.values(), "xfs") if not missing else None
+    return Footprint(total, largest, tuple(dict.fromkeys(missing)), tuple(paths))
+
+
+# --- agent settings ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsInForce:
+    """Agent settings of one kind of instance, with the variables that user data sets.
+
+    `origin` says in words what they are known from, `path` where.
+    """
+
+    settings: AgentSettings
+    assigned: tuple[str, ...]
+    origin: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentKnowledge:
+    """The settings of each kind of instance in an environment, and what hides others."""
+
+    kinds: tuple[SettingsInForce, ...]
+    missing: tuple[str, ...]
+
+
+def agent_settings_of(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
+    """Agent settings as running instances got them; of none running, as the next would.
+
+    A managed environment that is scaled in is judged by what Batch was seen to write into user
+    data (not documented by AWS) and what the launch template adds.
+    """
+    fleet = fleet_of(account, env)
+    if fleet.instances or fleet.missing:
+        return _of_instances(account, env)
+    if not env.managed:
+        return AgentKnowledge((), ())
+    template = template_of(account, env)
+    if template.missing:
+        return AgentKnowledge((), template.missing)
+    text = (template.version.user_data if template.version else None) or ""
+    path = template.version.where.path("LaunchTemplateData.UserData") if template.version else "="
+    base = facts.agent_profile("batch-managed").settings
+    return _judged([_settings(text, dict(base), "what Batch is seen to set", path)], ())
+
+
+def _of_instances(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
+    fleet = fleet_of(account, env)
+    missing = list(fleet.missing)
+    seen: dict[str, tuple[SettingsInForce | None, tuple[str, ...]]] = {}
+    for instance in fleet.instances:
+        text, path = instance.user_data, instance.user_data_where
+        if text is None or path is None:
+            missing += [*account.lacks(*USER_DATA.split(":")), f"user data of {instance.id}"]
+        elif text not in seen:
+            seen[text] = _settings(text, {}, f"user data of {instance.id}", path)
+            if env.managed and "ECS_CLUSTER" not in settings_in_user_data(text).assignments:
+                why = f"ECS settings of {instance.id}, which its user data does not write"
+                seen[text] = (None, (why,))
+    return _judged(list(seen.values()), tuple(missing))
+
+
+def _settings(
+    text: str, base: dict[str, str], origin: str, path: str
+) -> tuple[SettingsInForce | None, tuple[str, ...]]:
+    read = settings_in_user_data(text)
+    unclear = [name for name, value in read.assignments.items() if value is None]
+    unclear = [name for name in unclear if name.startswith("ECS_") and name != "ECS_CLUSTER"]
+    if read.not_understood or unclear:
+        what = read.not_understood[0] if read.not_understood else f"value of {unclear[0]}"
+        return None, (f"meaning of {origin}: {what}",)
+    given = {name: value for name, value in read.assignments.items() if value is not None}
+    kept = {} if read.overwrites else base
+    settings = AgentSettings.from_env({**kept, **given})
+    return SettingsInForce(settings, tuple(given), origin, path), ()
+
+
+def _judged(
+    found: list[tuple[SettingsInForce | None, tuple[str, ...]]], missing: tuple[str, ...]
+) -> AgentKnowledge:
+    kinds = tuple(settings for settings, _ in found if settings is not None)
+    lacking = (*missing, *(name for _, names in found for name in names))
+    return AgentKnowledge(kinds, tuple(dict.fromkeys(lacking)))
+
+
+# --- a scenario -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A scenario made of what the account shows; None with what is `missing` for it.
+
+    `assumed` names what no API tells and the scenario therefore takes from its defaults.
+    """
+
+    scenario: Scenario | None
+    missing: tuple[str, ...]
+    assumed: tuple[str, ...]
+
+
+def scenario_of(
+    account: Account,
+    env: ComputeEnvironment,
+    shape: JobShape | None = None,
+    writes_mib: float | None = None,
+) -> Observed:
+    """The busiest hour of an environment as a scenario for one shape of job.
+
+    Without a shape, the one with the most jobs, with the images of all. What jobs write stands in
+    no API: give `writes_mib`, or the scenario's own default is taken and named in `assumed`.
+    """
+    workload = workload_of(account, env)
+    volume = data_volumes(account, env)
+    agent = agent_settings_of(account, env)
+    chosen = shape or (workload.shapes[0] if workload.shapes else None)
+    missing = [*volume.missing, *agent.missing]
+    if chosen is None:
+        missing += [*workload.missing, *(() if workload.missing else (f"jobs of {env.name}",))]
+    bursts = _bursts(_jobs(account, env))
+    type_ = instance_type_of(account, env, chosen)
+    missing += [] if bursts else [*account.lacks(*LIST_JOBS.split(":")), "times of submission"]
+    missing += [] if type_ else [f"instance type of {env.name}"]
+    images = [chosen.image] if shape and chosen else list(workload.images)
+    footprint = footprint_of(account, images)
+    missing += footprint.missing
+    if not (chosen and bursts and type_ and volume.smallest and agent.kinds) or footprint.missing:
+        return Observed(None, tuple(dict.fromkeys(missing)), ())
+    scenario = Scenario(
+        bursts=bursts,
+        name=f"{chosen.definition} on {env.name}",
+        job=_job(chosen, writes_mib),
+        image=ImageSpec(images=_images(account, workload.shapes if not shape else (chosen,))),
+        instance=InstanceSpec(type=type_, ami=_generation(account, env)),
+        volume=_volume(volume.smallest),
+        agent=_agent(max(agent.kinds, key=lambda each: each.settings.task_cleanup_wait_s)),
+        fleet=_fleet(account, env),
+    )
+    assumed = ["pull_mibps", "volume.used_gib"]
+    assumed += [] if writes_mib is not None else ["job.writes_mib"]
+    assumed += [] if chosen.duration_s else ["job.duration_s"]
+    return Observed(Scenario.from_dict(scenario.to_dict()), (), tuple(assumed))
+
+
+def _job(shape: JobShape, writes_mib: float | None) -> ScenarioJob:
+    usual = ScenarioJob()
+    duration = usual.duration_s
+    if shape.duration_s and shape.duration_s[0] > 0:
+        duration = Spread(shape.duration_s[0], max(shape.duration_s))
+    return ScenarioJob(
+        vcpus=shape.vcpus,
+        memory_mib=max(shape.memory_mib, 4),
+        gpus=shape.gpus,
+        duration_s=duration,
+        writes_mib=usual.writes_mib if writes_mib is None else Spread(writes_mib),
+    )
+
+
+def _images(account: Account, shapes: Iterable[JobShape]) -> tuple[ListedImage, ...]:
+    weights: Counter[str] = Counter()
+    for shape in shapes:
+        weights[shape.image] += shape.jobs
+    return tuple(
+        ListedImage(layers, reference, float(weight))
+        for reference, weight in weights.items()
+        if (layers := layers_of(account, reference))
+    )
+
+
+def instance_type_of(
+    account: Account, env: ComputeEnvironment, shape: JobShape | None
+) -> str | None:
+    """The type that most instances have; of none running, the largest named that holds the job."""
+    running = Counter(each.type for each in fleet_of(account, env).instances if each.type)
+    known = [name for name, _ in running.most_common() if name in facts.instance_types()]
+    if known:
+        return known[0]
+    named = [each for name in env.instance_types if (each := facts.instance_types().get(name))]
+    held = [each for each in named if shape is None or each.vcpus >= shape.vcpus]
+    return max(held, key=lambda each: each.vcpus).name if held else None
+
+
+def _generation(account: Account, env: ComputeEnvironment) -> str:
+    instances = fleet_of(account, env).instances
+    id = instances[0].image_id if instances else ami_id_of(env, template_of(account, env).version)
+    image = account.machine_image_by_id.get(id or "")
+    return generation_of(image) or ("custom" if image else "al2023")
+
+
+def _volume(volume: DataVolume) -> VolumeSpec:
+    known = volume.type if volume.type in facts.volume_types() else None
+    provisioned = known not in (None, "gp2", "standard", "st1", "sc1")
+    return VolumeSpec(
+        type=known,
+        size_gib=volume.size_gib,
+        iops=volume.iops or None if provisioned else None,
+        throughput_mibps=volume.throughput_mibps or None if known == "gp3" else None,
+    )
+
+
+def _agent(found: SettingsInForce) -> AgentSpec:
+    has = found.settings
+    return AgentSpec(
+        profile="ecs-default",
+        task_cleanup_wait_s=has.task_cleanup_wait_s,
+        task_cleanup_wait_jitter_s=has.task_cleanup_wait_jitter_s,
+        image_cleanup_disabled=has.image_cleanup_disabled,
+        image_cleanup_interval_s=has.image_cleanup_interval_s,
+        image_minimum_cleanup_age_s=has.image_minimum_cleanup_age_s,
+        images_deleted_per_cycle=has.images_deleted_per_cycle,
+        pull_behavior=has.pull_behavior,
+        reserved_memory_mib=has.reserved_memory_mib,
+    )
+
+
+def _fleet(account: Account, env: ComputeEnvironment) -> Fleet:
+    """As many instances as ran jobs in the capture's days, or what Batch may scale out to."""
+    used = {
+        attempt.container_instance_arn
+        for job in _jobs(account, env)
+        for attempt in job.attempts
+        if attempt.container_instance_arn
+    }
+    count = len(used) or len(fleet_of(account, env).instances)
+    if count:
+        return Fleet(instances=min(count, 5_000), scale_out="never")
+    return Fleet(scale_out="on-demand", max_vcpus=env.max_vcpus or 256)
+
+
+def _jobs(account: Account, env: ComputeEnvironment) -> Iterator[Job]:
+    for queue in account.queues_of(env):
+        yield from account.jobs_of(queue)
+
+
+def _bursts(jobs: Iterable[Job]) -> tuple[Burst, ...]:
+    """Submissions of the busiest hour, minute by minute."""
+    made: Counter[datetime] = Counter()
+    for job in jobs:
+        if job.created_at is not None:
+            made[job.created_at.replace(second=0, microsecond=0)] += job.array_size or 1
+    if not made:
+        return ()
+    minutes = sorted(made)
+    start = _busiest(minutes, made)
+    hour = timedelta(hours=1)
+    return tuple(
+        Burst((minute - start).total_seconds(), made[minute])
+        for minute in minutes
+        if start <= minute < start + hour
+    )
+
+
+def _busiest(minutes: list[datetime], made: Counter[datetime]) -> datetime:
+    """The minute from which an hour holds the most submissions."""
+    best, most, first, within = minutes[0], 0, 0, 0
+    for minute in minutes:
+        within += made[minute]
+        while minute - minutes[first] >= timedelta(hours=1):
+            within -= made[minutes[first]]
+            first += 1
+        if within > most:
+            best, most = minutes[first], within
+    return best
+
+
+__all__ = [
+    "AgentKnowledge",
+    "Footprint",
+    "Observed",
+    "SettingsInForce",
+    "agent_settings_of",
+    "footprint_of",
+    "instance_type_of",
+    "layers_of",
+    "scenario_of",
+]
