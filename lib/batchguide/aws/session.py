@@ -6,6 +6,7 @@ credentials (a role, a login) needs calls that IAM counts as writes; they run on
 own that can make those alone, and nobody is handed it.
 """
 
+import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -115,7 +116,8 @@ def _session(
     config: botocore.config.Config,
 ) -> Session:
     lender = _guarded(botocore.session.Session(profile=profile), _CREDENTIAL_EXCHANGES)
-    region = region or lender.get_config_variable("region")
+    # botocore alone of AWS's tools does not look at AWS_REGION.
+    region = region or os.environ.get("AWS_REGION") or lender.get_config_variable("region")
     if not region:
         raise UserError("no AWS Region; give --region (as eu-west-1), or set AWS_REGION")
     lender.set_config_variable("region", region)
