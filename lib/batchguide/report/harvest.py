@@ -14,13 +14,12 @@ Any other kind is kept, in order, under `also`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from batchguide.findings import Evidence, Finding, Severity, Status, exit_code, summary, worst_first
-from batchguide.units import show_count
 from batchguide.views.markup import REPORT_MIME
+from batchguide.views.prose import health_verdict
 
 if TYPE_CHECKING:
     from batchguide.report.execute import Executed
@@ -74,30 +73,6 @@ def _verdicts(found: dict[str, Any], findings: Sequence[Finding] | None, said: V
         told = str(found["outcome"].get("verdict") or "no verdict")
         parts.append(f"forecast: {told}")
     return [_part(part) for part in parts] or ["no page said anything about the account"]
-
-
-def health_verdict(findings: Sequence[Finding]) -> str:
-    """How many problems of each severity, the worst in its own words, and what is not known.
-
-    >>> health_verdict([])
-    'no check applied, so nothing is known about this account'
-    """
-    failed = [finding for finding in findings if finding.status is Status.FAIL]
-    unknown = sum(finding.status is Status.UNKNOWN for finding in findings)
-    passed = sum(finding.status is Status.PASS for finding in findings)
-    if not failed and not unknown and not passed:
-        return "no check applied, so nothing is known about this account"
-    untold = f"{show_count(unknown, 'question')} could not be answered" if unknown else ""
-    if not failed:
-        answered = show_count(passed, "question")
-        said = f"no problem found in {answered} answered" if passed else "nothing was answered"
-        return f"{said}, but {untold}" if unknown else said
-    many = Counter(finding.severity for finding in failed)
-    counts = ", ".join(f"{many[one]} {one}" for one in Severity if many[one])
-    noun = "problem" if len(failed) == 1 else "problems"
-    worst = worst_first(failed)[0]
-    told = f"{counts} {noun}; the worst, {worst.check} on {worst.resource}: {worst.message}"
-    return f"{told.rstrip('. ')}; {untold}" if unknown else told
 
 
 def exit_code_of(found: dict[str, Any], fail_on: str, allow_unknown: bool) -> int:
