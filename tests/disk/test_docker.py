@@ -191,3 +191,11 @@ def test_the_thin_pool_names_a_tenth_of_its_blocks():
 def test_an_unmeasured_file_system_is_refused():
     with pytest.raises(UserError, match="'btrfs' was not measured; allowed: ext4, xfs"):
         container_overhead_gib("btrfs")
+
+
+def test_jobs_that_run_have_written_half_of_theirs():
+    alone = first_failing_job(10, 0.1, "ext4")
+
+    assert alone == pytest.approx(1 + 10 / (0.1 + gib(119_400)), abs=0.01)
+    assert first_failing_job(10, 0.1, "ext4", running=12) == pytest.approx(alone - 6)
+    assert first_failing_job(0, 0.1, "ext4", running=12) == 1

@@ -235,3 +235,19 @@ def test_a_tail_is_a_probability_that_falls(median, limit, spread):
     assert 0 <= tail(median, limit, spread) <= 1
     assert tail(median, limit * 2, spread) <= tail(median, limit, spread)
     assert latency.tail(median, median, spread) == 0.5
+
+
+def test_an_exhausted_volume_is_slower_for_its_iops_than_its_throughput_says():
+    spent = volume_device("gp2", 30, credit=False)  # 128 MiB/s, but 100 writes of 256 KiB
+    behind_s = 16.5 * 4 * 53 / 25
+
+    assert start_s(spent, "ext4", Pressure(fsync=4)) == pytest.approx(
+        behind_s + 255 / 100, rel=0.01
+    )
+
+
+def test_times_vary_more_with_fsyncing_writers():
+    fast = volume_device("instance-store", 100)  # 1 of 23 inspects took more than 30 s
+
+    assert inspect_starting_s(fast, "ext4", Pressure(fsync=4)) < 6
+    assert inspect_timeout_risk(fast, "ext4", Pressure(fsync=4)) > 1e-4
