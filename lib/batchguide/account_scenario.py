@@ -23,6 +23,8 @@ from batchguide.account import (
     template_of,
     workload_of,
 )
+from batchguide.account.joined import cluster_name
+from batchguide.account.memo import once_an_environment
 from batchguide.account.volumes import USER_DATA, ami_id_of, generation_of
 from batchguide.account.workload import LIST_JOBS
 from batchguide.disk.agent_config import AgentSettings
@@ -114,6 +116,7 @@ class AgentKnowledge:
     missing: tuple[str, ...]
 
 
+@once_an_environment
 def agent_settings_of(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
     """Agent settings as running instances got them; of none running, as the next would.
 
@@ -304,12 +307,8 @@ def _agent(found: SettingsInForce) -> AgentSpec:
 
 def _fleet(account: Account, env: ComputeEnvironment) -> Fleet:
     """As many instances as ran jobs in the capture's days, or what Batch may scale out to."""
-    used = {
-        attempt.container_instance_arn
-        for job in _jobs(account, env)
-        for attempt in job.attempts
-        if attempt.container_instance_arn
-    }
+    ran = account.attempts_by_cluster.get(cluster_name(env.ecs_cluster_arn) or "", ())
+    used = {attempt.container_instance_arn for _, attempt in ran}
     count = len(used) or len(fleet_of(account, env).instances)
     if count:
         return Fleet(instances=min(count, 5_000), scale_out="never")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 200  # characters of an AWS string that a sentence can carry
 DOCUMENT_SCHEMA = 1
+AREAS = ("disk", "scheduling", "compute-environments", "images-and-agents", "logging")
 
 
 class Status(StrEnum):
@@ -205,8 +206,8 @@ def check(
     """Register a generator as a check; its docstring holds question, why, fix and source."""
 
     def register(function: CheckFunction) -> CheckFunction:
-        if id in _REGISTRY:
-            raise ValueError(f"two checks have the id {id}")
+        if id in _REGISTRY or area not in AREAS:
+            raise ValueError(f"a second check {id}, or one of an area {area} that does not exist")
         parts = parse_docstring(function.__doc__ or "")
         _REGISTRY[id] = Check(
             id=id,
@@ -230,7 +231,8 @@ def check(
 
 def registry() -> Mapping[str, Check]:
     """Checks by id, in the order of the catalogue; filled by importing `batchguide.checks`."""
-    return dict(_REGISTRY)
+    order = {area: place for place, area in enumerate(AREAS)}
+    return dict(sorted(_REGISTRY.items(), key=lambda item: (order[item[1].area], item[0])))
 
 
 def fingerprint(scope: str, check_id: str, resource: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from batchguide.account.joined import Account, cluster_name
+from batchguide.account.memo import once_an_environment
 from batchguide.account.model import (
     ComputeEnvironment,
     ContainerInstance,
@@ -34,6 +35,7 @@ class Fleet:
     missing: tuple[str, ...]
 
 
+@once_an_environment
 def fleet_of(account: Account, env: ComputeEnvironment) -> Fleet:
     """The instances registered in the environment's ECS cluster."""
     cluster = cluster_name(env.ecs_cluster_arn)
@@ -102,6 +104,7 @@ def _id_by_name(account: Account, name: str | None) -> str | None:
     return next(named, None) if name else None
 
 
+@once_an_environment
 def template_of(account: Account, env: ComputeEnvironment) -> Resolved:
     """The user's launch template as it stands now; Batch may still use an older copy of it."""
     return resolve_template(account, env.launch_template)

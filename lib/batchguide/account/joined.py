@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from batchguide.account import batch, compute, extras
 from batchguide.account.answers import Answers, Gap
 from batchguide.account.fields import instant, texts
 from batchguide.account.model import (
+    Attempt,
     AutoScalingGroup,
     ComputeEnvironment,
     ContainerImage,
@@ -81,6 +82,7 @@ class Account:
     container_images: tuple[ContainerImage, ...]
     metrics: tuple[Metric, ...]
     rules: tuple[Rule, ...]
+    memo: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_capture(cls, capture: Capture) -> Account:
@@ -277,6 +279,20 @@ class Account:
     def group_by_instance(self) -> dict[str, AutoScalingGroup]:
         """The Auto Scaling group that each instance is in."""
         return {id: group for group in self.auto_scaling_groups for id in group.instance_ids}
+
+    @cached_property
+    def attempts_by_cluster(self) -> dict[str, tuple[tuple[Job, Attempt], ...]]:
+        """Attempts by the name of the cluster they ran in, those on instances now gone included."""
+        found: dict[str, list[tuple[Job, Attempt]]] = defaultdict(list)
+        for job in self.jobs:
+            for attempt in job.attempts:
+                arn = attempt.container_instance_arn
+                known = self.container_instance_by_arn.get(arn or "")
+                cluster = cluster_name(known.cluster_arn) if known else None
+                cluster = cluster or cluster_of_container_instance(arn)
+                if cluster:
+                    found[cluster].append((job, attempt))
+        return {name: tuple(attempts) for name, attempts in found.items()}
 
     @cached_property
     def task_by_arn(self) -> dict[str, Task]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from batchguide import facts
 from batchguide.account.fleet import Fleet, fleet_of, template_of
 from batchguide.account.joined import Account
+from batchguide.account.memo import once_an_environment
 from batchguide.account.model import (
     BlockDevice,
     ComputeEnvironment,
@@ -84,6 +85,7 @@ def prepares_device(user_data: str, device: str) -> bool:
     return bool(named and does)
 
 
+@once_an_environment
 def data_volumes(account: Account, env: ComputeEnvironment) -> DataVolumes:
     """The volumes that Docker writes to in a compute environment, as far as the capture says."""
     fleet = fleet_of(account, env)

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from batchguide.account.joined import Account
+from batchguide.account.memo import once_an_environment
 from batchguide.account.model import ComputeEnvironment, Job
 
 DEFINITIONS = "batch:DescribeJobDefinitions"
@@ -44,6 +45,7 @@ class Workload:
         return tuple(dict.fromkeys(shape.image for shape in self.shapes))
 
 
+@once_an_environment
 def workload_of(account: Account, env: ComputeEnvironment) -> Workload:
     """The shapes of the jobs that the environment's queues got in the days of the capture."""
     grouped: dict[tuple[str, str, float, int, int], list[Job]] = defaultdict(list)

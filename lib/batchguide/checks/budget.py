@@ -9,6 +9,7 @@ from functools import cache
 
 from batchguide import facts
 from batchguide.account import Account, ComputeEnvironment, JobShape, Workload, fleet_of
+from batchguide.account.memo import once_an_environment
 from batchguide.account_scenario import Footprint, footprint_of
 from batchguide.facts import InstanceType
 
@@ -37,6 +38,7 @@ class Allowed:
     families: bool  # whether any name stands for several sizes
 
 
+@once_an_environment
 def allowed_types(account: Account, env: ComputeEnvironment) -> Allowed:
     """By the names in the environment; of an unmanaged one, the types that run."""
     if env.instance_types:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from batchguide.account import Account, ComputeEnvironment, data_volumes, fleet_of, template_of
-from batchguide.account.joined import cluster_name, cluster_of_container_instance
+from batchguide.account.joined import cluster_name
 from batchguide.account.model import Attempt, Job, MachineImage
 from batchguide.account.volumes import ami_id_of, generation_of
 from batchguide.account_scenario import AgentKnowledge, SettingsInForce, agent_settings_of
@@ -84,9 +84,10 @@ def _kept(account: Account, env: ComputeEnvironment) -> Iterator[Verdict]:
         Evidence(longest.path, show_duration(wait_s)),
         computed("attempts that ended on one instance in its busiest hour", per_hour),
     )
-    message = (
-        f"{WAIT} is {show_duration(wait_s)} ({longest.origin}); up to {per_hour} containers stop on"
-        f" one instance in an hour, so {dead:.0f} are kept"
+    message = f"{WAIT} is {show_duration(wait_s)} ({longest.origin}); " + (
+        f"up to {per_hour} containers stop on one instance in an hour, so {dead:.0f} are kept"
+        if per_hour
+        else "no container was seen to stop on its instances"
     )
     long = wait_s > threshold("cleanup_wait_s")
     if long and per_hour > threshold("cleanup_wait_completions_per_hour"):
@@ -110,17 +111,9 @@ def _no_settings(env: ComputeEnvironment, known: AgentKnowledge) -> Verdict:
     return not_applicable(env.resource, "it has no instance that would have an agent")
 
 
-def attempts_on(account: Account, env: ComputeEnvironment) -> Iterator[tuple[Job, Attempt]]:
+def attempts_on(account: Account, env: ComputeEnvironment) -> tuple[tuple[Job, Attempt], ...]:
     """Attempts that ran on the environment's own instances, gone ones included."""
-    cluster = cluster_name(env.ecs_cluster_arn)
-    for queue in account.queues_of(env):
-        for job in account.jobs_of(queue):
-            for attempt in job.attempts:
-                arn = attempt.container_instance_arn
-                known = account.container_instance_by_arn.get(arn or "")
-                of = cluster_name(known.cluster_arn) if known else None
-                if arn and (of or cluster_of_container_instance(arn)) == cluster:
-                    yield job, attempt
+    return account.attempts_by_cluster.get(cluster_name(env.ecs_cluster_arn) or "", ())
 
 
 def busiest_hour(account: Account, env: ComputeEnvironment) -> int:

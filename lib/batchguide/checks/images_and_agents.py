@@ -91,5 +91,8 @@ def _by_name(account: Account, id: str | None) -> Iterator[tuple[str, Evidence]]
 
 def _unnamed(account: Account, env: ComputeEnvironment) -> Iterator[str]:
     for instance in fleet_of(account, env).instances:
-        if instance.image_id not in account.machine_image_by_id:
+        image = account.machine_image_by_id.get(instance.image_id or "")
+        if image is not None:
+            yield f"what AMI {image.id} ({quote(image.name, 80)}) is built on"
+        else:
             yield from (*account.lacks(*IMAGES.split(":")), f"AMI {instance.image_id}")
