@@ -137,6 +137,7 @@ def scaling_group(fake: FakeAws, environment: Shape, template: Shape, subnet: st
         Tags=[{"Key": "AWSBatchServiceTag", "Value": "batch", "PropagateAtLaunch": True}],
     )
     fake.world.group_instances[name] = []
+    fake.world.group_made_at[name] = fake.world.clock
     return name
 
 

@@ -448,7 +448,8 @@ def describe_auto_scaling_groups(context: Context) -> Shape:
     answer = context.original()
     for group in answer["AutoScalingGroups"]:
         found = context.world.group_instances.get(group["AutoScalingGroupName"], [])
-        group.update(Instances=found, DesiredCapacity=len(found))
+        made_at = context.world.group_made_at[group["AutoScalingGroupName"]]
+        group.update(Instances=found, DesiredCapacity=len(found), CreatedTime=made_at)
     return answer
 
 

@@ -34,6 +34,7 @@ class World:
     container_instances: dict[str, Shape] = field(default_factory=dict)  # by ARN
     tasks: dict[str, Shape] = field(default_factory=dict)  # by ARN
     group_instances: dict[str, list[Shape]] = field(default_factory=dict)
+    group_made_at: dict[str, datetime] = field(default_factory=dict)
     activities: dict[str, list[Shape]] = field(default_factory=dict)
     metrics: dict[tuple[str, str], list[tuple[datetime, float]]] = field(default_factory=dict)
     quotas: dict[str, Shape] = field(default_factory=dict)

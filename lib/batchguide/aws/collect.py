@@ -217,7 +217,7 @@ def waves() -> list[list[Wanted]]:
 def _page(
     row: Wanted, answer: dict[str, Any], keep: Callable[[dict[str, Any]], bool] | None
 ) -> dict[str, Any]:
-    """An answer as the capture keeps it; raises `GarbageError` when it does not answer the question."""
+    """An answer as the capture keeps it; raises `GarbageError` when it is none."""
     content = answer.get(row.answer)
     if not isinstance(content, row.answer_type):
         raise GarbageError(f"the answer has no {row.answer}")

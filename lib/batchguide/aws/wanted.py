@@ -27,7 +27,7 @@ METRIC_PERIOD_S = 3600
 DESCRIBED_JOBS = {"FAILED": 5_000, "RUNNABLE": 200, "STARTING": 500, "RUNNING": 1_000}
 SAMPLED_SUCCEEDED_JOBS = 1_000
 MAX_PARENT_JOBS = 500
-USER_DATA_PER_GROUP = 20
+USER_DATA_PER_GROUP = 50
 QUOTAS = (
     ("ec2", "L-1216C47A"),  # running On-Demand Standard vCPUs
     ("ec2", "L-34B43A08"),  # all Standard Spot vCPUs
@@ -327,7 +327,7 @@ def described_instances(known: Known) -> Iterator[dict[str, Any]]:
 
 
 def user_data(known: Known) -> Iterator[Params]:
-    """User data of up to 20 instances of each AMI, group and template version: it is theirs all."""
+    """User data of up to 50 instances of each AMI, group and template version: it is theirs all."""
     groups: dict[tuple[str | None, ...], list[str]] = {}
     for instance in described_instances(known):
         tags = {tag.get("Key"): tag.get("Value") for tag in instance.get("Tags") or []}
