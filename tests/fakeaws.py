@@ -396,6 +396,15 @@ class FakeAws:
         FakeAws.running = False
 
     @contextmanager
+    def faulty(self, faults: Mapping[Key, Fault]) -> Iterator[None]:
+        """Lay faults on operations for a while."""
+        before, self.app.faults = self.app.faults, dict(faults)
+        try:
+            yield
+        finally:
+            self.app.faults = before
+
+    @contextmanager
     def environment(self) -> Iterator[None]:
         """Let the surroundings be those of a user of this account, and of no other."""
         mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -26,16 +26,16 @@ from accounts.machinery import (
     ContainerInstance,
     Launch,
     Run,
-    burst_balance,
     device,
     digest_of,
     encoded,
     launch,
     layers_of,
     machine_image,
+    measure,
+    measure_idle,
     mime,
     push_image,
-    queue_length,
     run_jobs,
 )
 from accounts.world import ACCOUNT, Shape
@@ -45,7 +45,7 @@ JOBS_A_BURST = 200
 BURSTS = 5
 ROOT_MIB = 30 * 1024
 OPERATING_SYSTEM_MIB = 4.6 * 1024
-LEFT_BY_A_CONTAINER_MIB = 25
+LEFT_BY_A_CONTAINER_MIB = 20
 UNPACKED = 2.5
 KEEP_STOPPED = """\
 #!/bin/bash
@@ -66,18 +66,19 @@ echo ECS_CLUSTER={cluster} > /etc/ecs/ecs.config
 """
 
 
-def build(fake: FakeAws) -> None:
+def build(fake: FakeAws, jobs_a_burst: int = JOBS_A_BURST) -> None:
     """Make the account; it is looked at ten minutes after three."""
     laid = foundation.lay(fake)
     images = _push_images(fake)
     ami = foundation.ecs_al2(fake.world, fake.world.now - timedelta(days=160))
-    _simulate(fake, laid, ami, images)
+    _simulate(fake, laid, ami, images, jobs_a_burst)
     _train(fake, laid, ami, images)
     _render(fake, laid)
     _archive(fake, laid)
     fake.client("events").put_rule(
         Name="nightly-report", ScheduleExpression="cron(0 6 * * ? *)", State="ENABLED"
     )
+    measure_idle(fake.world)
     fake.world.clock = fake.world.now
 
 
@@ -86,7 +87,7 @@ def _push_images(fake: FakeAws) -> dict[str, str]:
     sizes = {
         "simulate:2026.11.0": [*base, ("simulate-deps", 138 * MIB), ("simulate-1", 28 * MIB)],
         "simulate:2026.11.1": [*base, ("simulate-deps-2", 171 * MIB), ("simulate-2", 31 * MIB)],
-        "train:17": [*base, ("cuda", 2260 * MIB), ("torch", 890 * MIB), ("train-17", 120 * MIB)],
+        "train:17": [*base, ("cuda", 2900 * MIB), ("torch", 890 * MIB), ("train-17", 120 * MIB)],
         "render:5.2": [("ubuntu", 30 * MIB), ("mesa", 760 * MIB), ("blender", 1610 * MIB)],
     }
     ecr = fake.client("ecr")
@@ -103,7 +104,9 @@ def _push_images(fake: FakeAws) -> dict[str, str]:
 # --- the full disk -----------------------------------------------------------------------------
 
 
-def _simulate(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str]) -> None:
+def _simulate(
+    fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str], jobs_a_burst: int
+) -> None:
     world, now = fake.world, fake.world.now
     world.clock = now - timedelta(days=90)
     template = _simulate_template(fake, size_gib=22)
@@ -126,7 +129,7 @@ def _simulate(fake: FakeAws, laid: Foundation, ami: str, images: dict[str, str])
     _enlarge_the_wrong_device(fake, template)
     instances = launch(world, how, now - timedelta(minutes=47), 2)
     queue(fake, "simulate", made)
-    jobs = _submit_bursts(fake, _definitions(fake, images))
+    jobs = _submit_bursts(fake, _definitions(fake, images), jobs_a_burst)
     run_jobs(world, jobs, instances, _FillingDisk(seed=3))
     for instance in instances:
         _exhausted(fake, instance.instance_id)
@@ -181,13 +184,13 @@ def _definitions(fake: FakeAws, images: dict[str, str]) -> dict[str, str]:
     return arns
 
 
-def _submit_bursts(fake: FakeAws, definitions: dict[str, str]) -> list[str]:
+def _submit_bursts(fake: FakeAws, definitions: dict[str, str], jobs_a_burst: int) -> list[str]:
     """200 jobs, five times in ten minutes; the image is renewed before the last."""
     batch, world = fake.client("batch"), fake.world
     submitted = []
     for burst in range(BURSTS):
         world.clock = world.now - timedelta(minutes=40) + timedelta(seconds=150 * burst)
-        for number in range(JOBS_A_BURST):
+        for number in range(jobs_a_burst):
             image = _image_of(burst, number)
             submitted.append(
                 batch.submit_job(
@@ -258,14 +261,10 @@ class _FillingDisk:
 
 def _exhausted(fake: FakeAws, instance_id: str) -> None:
     """Burst credits of the root volume fall to nothing in half an hour."""
-    world = fake.world
-    mapping = world.instances[instance_id]["BlockDeviceMappings"][0]
-    start = world.instances[instance_id]["LaunchTime"]
-    minutes = range(0, 46, 5)
-    balance = [(start + timedelta(minutes=m), max(0.0, 100 - 4.0 * max(0, m - 5))) for m in minutes]
-    length = [(start + timedelta(minutes=m), min(64.0, 0.4 + 1.9 * m)) for m in minutes]
-    burst_balance(world, mapping["Ebs"]["VolumeId"], balance)
-    queue_length(world, mapping["Ebs"]["VolumeId"], length)
+    start = fake.world.instances[instance_id]["LaunchTime"]
+    times = [(m, start + timedelta(minutes=m)) for m in range(0, 46, 5)]
+    balance = [(at, max(0.0, 100 - 4.0 * max(0, m - 5))) for m, at in times]
+    measure(fake.world, instance_id, balance, [(at, min(64.0, 0.4 + 1.9 * m)) for m, at in times])
 
 
 # --- the neighbours ----------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from accounts.machinery import (
     digest_of,
     encoded,
     launch,
+    measure_idle,
     mime,
     push_image,
-    queue_length,
     run_jobs,
 )
 from accounts.world import Shape
@@ -44,16 +44,15 @@ ROOT_IN_TEMPLATE = {
 }
 
 
-def build(fake: FakeAws) -> None:
+def build(fake: FakeAws, jobs_a_burst: int = JOBS_A_BURST) -> None:
     """Make the account; it is looked at ten minutes after three."""
     laid, world = foundation.lay(fake), fake.world
     image = _push_image(fake)
     world.clock = world.now - timedelta(days=20)
     instances = _instances(fake, laid)
-    jobs = _submit_bursts(fake, _definition(fake, image))
+    jobs = _submit_bursts(fake, _definition(fake, image), jobs_a_burst)
     run_jobs(world, jobs, instances, _Steady(seed=5))
-    for instance in instances:
-        _relaxed(fake, instance.instance_id)
+    measure_idle(world)
     _keep_events(fake)
     world.clock = world.now
 
@@ -123,12 +122,12 @@ def _definition(fake: FakeAws, image: str) -> str:
     return arn
 
 
-def _submit_bursts(fake: FakeAws, definition: str) -> list[str]:
+def _submit_bursts(fake: FakeAws, definition: str, jobs_a_burst: int) -> list[str]:
     batch, world = fake.client("batch"), fake.world
     submitted = []
     for burst in range(BURSTS):
         world.clock = world.now - timedelta(minutes=40) + timedelta(seconds=150 * burst)
-        for number in range(JOBS_A_BURST):
+        for number in range(jobs_a_burst):
             job = batch.submit_job(
                 jobName=f"sweep-{burst + 1}-{number:03}",
                 jobQueue="simulate",
@@ -152,13 +151,6 @@ class _Steady:
         instance.digests.add(digest)
         pull_s = self._random.uniform(14, 19) if is_new else self._random.uniform(0.5, 1.5)
         return Run(pull_s, self._random.uniform(200, 250))
-
-
-def _relaxed(fake: FakeAws, instance_id: str) -> None:
-    world = fake.world
-    volume = world.instances[instance_id]["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
-    start = world.instances[instance_id]["LaunchTime"]
-    queue_length(world, volume, [(start + timedelta(minutes=m), 0.3) for m in range(0, 43, 5)])
 
 
 def _keep_events(fake: FakeAws) -> None:

@@ -485,11 +485,25 @@ def _content_digest(name: str) -> str:
     return f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def burst_balance(world: World, volume_id: str, points: list[tuple[datetime, float]]) -> None:
-    """AWS/EBS BurstBalance, per cent."""
-    world.metrics[volume_id, "BurstBalance"] = points
+Points = list[tuple[datetime, float]]
 
 
-def queue_length(world: World, volume_id: str, points: list[tuple[datetime, float]]) -> None:
-    """AWS/EBS VolumeQueueLength."""
-    world.metrics[volume_id, "VolumeQueueLength"] = points
+def measure(world: World, instance_id: str, balance: Points, length: Points) -> None:
+    """AWS/EBS BurstBalance (gp2 alone, per cent) and VolumeQueueLength of the root volume."""
+    volume_id = world.instances[instance_id]["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    if world.volumes[volume_id]["VolumeType"] == "gp2":
+        world.metrics[volume_id, "BurstBalance"] = balance
+    world.metrics[volume_id, "VolumeQueueLength"] = length
+
+
+def measure_idle(world: World) -> None:
+    """Volumes that nothing strained since they were made, by the half hour."""
+    for volume_id, volume in world.volumes.items():
+        times, at = [], volume["CreateTime"]
+        while at < world.now:
+            times.append(at)
+            at += timedelta(minutes=30)
+        if volume["VolumeType"] == "gp2":
+            full = [(at, 100.0) for at in times]
+            world.metrics.setdefault((volume_id, "BurstBalance"), full)
+        world.metrics.setdefault((volume_id, "VolumeQueueLength"), [(at, 0.01) for at in times])

@@ -6,7 +6,7 @@ moto answers these wrongly, without fields that AWS always sends, or not at all.
 import fnmatch
 import json
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import groupby
 from statistics import fmean
 from typing import Any
@@ -484,6 +484,7 @@ def describe_ecr_images(context: Context) -> Shape:
         image["imageSizeInBytes"] = sum(part["size"] for part in parts)
         image["imagePushedAt"] = context.world.pushed_at[image["imageDigest"]]
         image.pop("lastRecordedPullTime", None)
+    answer["imageDetails"].sort(key=lambda image: image["imageDigest"])
     return answer
 
 
@@ -506,7 +507,9 @@ def _metric(context: Context, query: Shape) -> Shape:
     stat = query["MetricStat"]
     measured, period_s = stat["Metric"], int(stat["Period"])
     volume = measured["Dimensions"][0]["Value"]
-    points = context.world.metrics.get((volume, measured["MetricName"]), [])
+    start, end = (context.params[name].replace(tzinfo=UTC) for name in ("StartTime", "EndTime"))
+    known = context.world.metrics.get((volume, measured["MetricName"]), [])
+    points = [point for point in known if start <= point[0] < end]
     aggregate = {"Minimum": min, "Maximum": max, "Average": fmean}[stat["Stat"]]
     grouped = groupby(points, key=lambda point: ms(point[0]) // 1000 // period_s * period_s)
     series = [(from_ms(at * 1000), aggregate(v for _, v in group)) for at, group in grouped]
