@@ -72,7 +72,12 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     missing: tuple[str, ...] = ()
     severity: Severity | None = None  # None: the check's own
-    firm: bool = False  # holds whatever else the capture lacks
+    firm: bool | None = None  # whether it holds whatever else the capture lacks; None: a FAIL does
+
+    @property
+    def stands(self) -> bool:
+        """Whether a gap in what the check needs leaves it as it is."""
+        return self.status is Status.FAIL if self.firm is None else self.firm
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,18 @@ def passes(resource: str, message: str, *evidence: Evidence) -> Verdict:
 
 
 def fails(
-    resource: str, message: str, *evidence: Evidence, severity: Severity | None = None
+    resource: str,
+    message: str,
+    *evidence: Evidence,
+    severity: Severity | None = None,
+    by_absence: bool = False,
 ) -> Verdict:
-    """The problem is there; `severity` when it is milder or worse than the check's own."""
-    return Verdict(Status.FAIL, resource, message, evidence, severity=severity)
+    """The problem is there; `severity` when it is milder or worse than the check's own.
+
+    `by_absence` when something was looked for and not found: a gap then makes it UNKNOWN.
+    """
+    firm = not by_absence
+    return Verdict(Status.FAIL, resource, message, evidence, severity=severity, firm=firm)
 
 
 def unknown(resource: str, message: str, *evidence: Evidence, missing: Iterable[str]) -> Verdict:

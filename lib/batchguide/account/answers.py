@@ -59,11 +59,11 @@ class Answers:
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
         self._gaps: dict[str, dict[Gap, None]] = defaultdict(dict)
-        self._answered: dict[str, int] = {}
+        self._whole: dict[str, set[int]] = {}  # calls that were answered and could be read
         for service, operation in capture.operations():
             name = f"{service}:{operation}"
             calls = capture.calls_of(service, operation)
-            self._answered[name] = sum(1 for call in calls if call.error is None)
+            self._whole[name] = {at for at, call in enumerate(calls) if _is_whole(call)}
             for call in calls:
                 self._note_error(name, call)
 
@@ -79,13 +79,14 @@ class Answers:
             for page_at, page in enumerate(call.pages):
                 found = page.get(listed)
                 if not isinstance(found, list):
-                    self.note_garbage(name, f"an answer without a list {listed}")
+                    self.note_garbage(name, f"an answer without a list {listed}", call_at)
                     continue
                 for index, row in enumerate(found):
                     if isinstance(row, dict):
                         yield Where(name, call_at, page_at, listed, index), row
                     else:
-                        self.note_garbage(name, f"{listed} lists something that is no structure")
+                        detail = f"{listed} lists something that is no structure"
+                        self.note_garbage(name, detail, call_at)
 
     def calls(self, service: str, operation: str) -> tuple[Call, ...]:
         """The calls of an operation, with what was asked."""
@@ -97,16 +98,36 @@ class Answers:
             for page in call.pages:
                 yield call, call_at, page
 
-    def note_garbage(self, name: str, detail: str) -> None:
+    def names(self, service: str, operation: str, listed: str) -> Iterator[tuple[Call, list[str]]]:
+        """Each page's list of names, for operations that list nothing else."""
+        name = f"{service}:{operation}"
+        for call, call_at, page in self.answers(service, operation):
+            found = page.get(listed)
+            if isinstance(found, list) and all(isinstance(each, str) for each in found):
+                yield call, found
+            else:
+                self.note_garbage(name, f"an answer without a list {listed} of names", call_at)
+
+    def note_garbage(self, name: str, detail: str, call_at: int | None = None) -> None:
         """Remember that a part of an operation's answer could not be read."""
         self._gaps[name][Gap(name, "garbage", name, detail)] = None
+        if call_at is not None:
+            self._whole.get(name, set()).discard(call_at)
+
+    def note_odd(self, where: Where, detail: str) -> None:
+        """Remember that a row is not what the operation lists."""
+        self.note_garbage(where.operation, detail, where.call)
 
     def gaps(self, name: str) -> tuple[Gap, ...]:
         """Why the answer to an operation is not whole; empty when it is."""
-        if name not in self._answered:
+        if name not in self._whole:
             return (Gap(name, "not-asked", name, ""),)
         return tuple(self._gaps.get(name, ()))
 
     def answered_partly(self, name: str) -> bool:
         """Whether some calls of an operation were answered whole, though not all."""
-        return bool(self.gaps(name)) and self._answered.get(name, 0) > 0
+        return bool(self.gaps(name)) and bool(self._whole.get(name))
+
+
+def _is_whole(call: Call) -> bool:
+    return call.error is None and bool(call.pages)

@@ -34,7 +34,7 @@ def compute_environments(answers: Answers) -> Iterator[ComputeEnvironment]:
     for where, row in listed:
         name, arn = text(row, "computeEnvironmentName"), text(row, "computeEnvironmentArn")
         if name is None or arn is None:
-            answers.note_garbage(where.operation, "a compute environment without a name")
+            answers.note_odd(where, "a compute environment without a name")
             continue
         yield _compute_environment(where, name, arn, row)
 
@@ -79,7 +79,7 @@ def job_queues(answers: Answers) -> Iterator[JobQueue]:
     for where, row in answers.rows("batch", "DescribeJobQueues", "jobQueues"):
         name, arn = text(row, "jobQueueName"), text(row, "jobQueueArn")
         if name is None or arn is None:
-            answers.note_garbage(where.operation, "a job queue without a name")
+            answers.note_odd(where, "a job queue without a name")
             continue
         order = sorted(
             rows(row, "computeEnvironmentOrder"), key=lambda each: whole(each, "order") or 0
@@ -102,7 +102,7 @@ def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
     for where, row in answers.rows("batch", "DescribeJobDefinitions", "jobDefinitions"):
         name, arn = text(row, "jobDefinitionName"), text(row, "jobDefinitionArn")
         if name is None or arn is None:
-            answers.note_garbage(where.operation, "a job definition without a name")
+            answers.note_odd(where, "a job definition without a name")
             continue
         containers = tuple(_containers(row))
         yield JobDefinition(
@@ -164,14 +164,14 @@ def jobs(answers: Answers) -> Iterator[Job]:
     for where, row in answers.rows("batch", "DescribeJobs", "jobs"):
         id = text(row, "jobId")
         if id is None:
-            answers.note_garbage(where.operation, "a job without an id")
+            answers.note_odd(where, "a job without an id")
         elif id not in described:
             described.add(id)
             yield _described(where, id, row)
     for where, row in answers.rows("batch", "ListJobs", "jobSummaryList"):
         id = text(row, "jobId")
         if id is None:
-            answers.note_garbage(where.operation, "a job without an id")
+            answers.note_odd(where, "a job without an id")
         elif id not in described:
             described.add(id)
             params = answers.calls("batch", "ListJobs")[where.call].params
@@ -250,7 +250,8 @@ def queue_fronts(answers: Answers) -> Iterator[QueueFront]:
     for call, at, page in answers.answers("batch", "GetJobQueueSnapshot"):
         queue, front = text(call.params, "jobQueue"), page.get("frontOfQueue")
         if queue is None or not isinstance(front, dict):
-            answers.note_garbage("batch:GetJobQueueSnapshot", "an answer without a frontOfQueue")
+            detail = "an answer without a frontOfQueue"
+            answers.note_garbage("batch:GetJobQueueSnapshot", detail, at)
             continue
         arns = (text(each, "jobArn") for each in rows(front, "jobs"))
         yield QueueFront(

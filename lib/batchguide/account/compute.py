@@ -44,7 +44,7 @@ def container_instances(answers: Answers) -> Iterator[ContainerInstance]:
     for where, row in listed:
         arn = text(row, "containerInstanceArn")
         if arn is None:
-            answers.note_garbage(where.operation, "a container instance without an ARN")
+            answers.note_odd(where, "a container instance without an ARN")
             continue
         cpu = _registered(row, "CPU")
         memory = _registered(row, "MEMORY")
@@ -93,10 +93,12 @@ def _kind(instance: Instance) -> tuple[str | None, str, str | None]:
 
 def _instances(answers: Answers, texts: _UserData) -> Iterator[Instance]:
     for where, reservation in answers.rows("ec2", "DescribeInstances", "Reservations"):
+        if not isinstance(reservation.get("Instances"), list):
+            answers.note_odd(where, "a reservation without a list Instances")
         for index, row in enumerate(rows(reservation, "Instances")):
             id = text(row, "InstanceId")
             if id is None:
-                answers.note_garbage(where.operation, "an instance without an id")
+                answers.note_odd(where, "an instance without an id")
                 continue
             here = where._replace(listed=f"Reservations[{where.at}].Instances", at=index)
             yield _instance(here, id, row, texts.get(id, (None, None)))
@@ -130,20 +132,28 @@ def _user_data_of_instances(
         id = text(call.params, "InstanceId") or text(page, "InstanceId")
         value = page.get("UserData")
         if id is None or not isinstance(value, dict):
-            answers.note_garbage(name, "an answer without UserData")
+            answers.note_garbage(name, "an answer without UserData", at)
             continue
         read = user_data(value.get("Value", ""))  # an instance without user data answers `{}`
         if read is None:
-            answers.note_garbage(name, "user data that is no text")
+            answers.note_garbage(name, "user data that is no text", at)
         yield id, (read, f"{name}[{at}].pages[0].UserData.Value")
 
 
 def tasks(answers: Answers) -> Iterator[Task]:
     """ECS tasks, running ones and those that stopped within the hour."""
+    listed = {arn for _, arns in answers.names("ecs", "ListTasks", "taskArns") for arn in arns}
+    described = tuple(_tasks(answers))
+    if listed - {task.arn for task in described}:
+        answers.note_garbage("ecs:DescribeTasks", "not every task that ListTasks names")
+    return iter(described)
+
+
+def _tasks(answers: Answers) -> Iterator[Task]:
     for where, row in answers.rows("ecs", "DescribeTasks", "tasks"):
         arn = text(row, "taskArn")
         if arn is None:
-            answers.note_garbage(where.operation, "a task without an ARN")
+            answers.note_odd(where, "a task without an ARN")
             continue
         containers = tuple(rows(row, "containers"))
         reasons = (text(row, "stoppedReason"), *(text(each, "reason") for each in containers))
@@ -163,7 +173,7 @@ def volumes(answers: Answers) -> Iterator[Volume]:
     for where, row in answers.rows("ec2", "DescribeVolumes", "Volumes"):
         id = text(row, "VolumeId")
         if id is None:
-            answers.note_garbage(where.operation, "a volume without an id")
+            answers.note_odd(where, "a volume without an id")
             continue
         yield Volume(
             where=where,
@@ -180,7 +190,7 @@ def machine_images(answers: Answers) -> Iterator[MachineImage]:
     for where, row in answers.rows("ec2", "DescribeImages", "Images"):
         id = text(row, "ImageId")
         if id is None:
-            answers.note_garbage(where.operation, "an AMI without an id")
+            answers.note_odd(where, "an AMI without an id")
             continue
         yield MachineImage(
             where=where,
@@ -215,7 +225,7 @@ def launch_templates(answers: Answers) -> Iterator[LaunchTemplate]:
     for where, row in answers.rows("ec2", "DescribeLaunchTemplates", "LaunchTemplates"):
         id = text(row, "LaunchTemplateId")
         if id is None:
-            answers.note_garbage(where.operation, "a launch template without an id")
+            answers.note_odd(where, "a launch template without an id")
             continue
         yield LaunchTemplate(
             where=where,
@@ -232,7 +242,7 @@ def template_versions(answers: Answers) -> Iterator[TemplateVersion]:
     for where, row in listed:
         id, version = text(row, "LaunchTemplateId"), whole(row, "VersionNumber")
         if id is None or version is None or not isinstance(row.get("LaunchTemplateData"), dict):
-            answers.note_garbage(where.operation, "a launch template version without its data")
+            answers.note_odd(where, "a launch template version without its data")
             continue
         data = inner(row, "LaunchTemplateData")
         yield TemplateVersion(
@@ -253,7 +263,7 @@ def auto_scaling_groups(answers: Answers) -> Iterator[AutoScalingGroup]:
     for where, row in listed:
         name = text(row, "AutoScalingGroupName")
         if name is None:
-            answers.note_garbage(where.operation, "an Auto Scaling group without a name")
+            answers.note_odd(where, "an Auto Scaling group without a name")
             continue
         ids = (text(each, "InstanceId") for each in rows(row, "Instances"))
         yield AutoScalingGroup(

@@ -22,7 +22,7 @@ def container_images(answers: Answers) -> Iterator[ContainerImage]:
     for where, row in answers.rows("ecr", "DescribeImages", "imageDetails"):
         repository, digest = text(row, "repositoryName"), text(row, "imageDigest")
         if repository is None or digest is None:
-            answers.note_garbage(where.operation, "an image without repository and digest")
+            answers.note_odd(where, "an image without repository and digest")
             continue
         layers = _layers(manifests, (repository, digest))
         tags = (*texts(row, "imageTags"), *named.get((repository, digest), ()))
@@ -43,11 +43,11 @@ def _manifests(answers: Answers) -> tuple[dict[_Key, Fields], dict[_Key, tuple[s
     """Manifests, and the tags by which they were asked for, by repository and digest."""
     manifests: dict[_Key, Fields] = {}
     named: dict[_Key, tuple[str, ...]] = defaultdict(tuple)
-    for _, row in answers.rows("ecr", "BatchGetImage", "images"):
+    for where, row in answers.rows("ecr", "BatchGetImage", "images"):
         repository, id = text(row, "repositoryName"), inner(row, "imageId")
         digest, tag = text(id, "imageDigest"), text(id, "imageTag")
         if repository is None or digest is None:
-            answers.note_garbage("ecr:BatchGetImage", "a manifest without repository and digest")
+            answers.note_odd(where, "a manifest without repository and digest")
             continue
         named[repository, digest] += (tag,) if tag else ()
         manifest = _json(row.get("imageManifest"))
@@ -91,7 +91,7 @@ def metrics(answers: Answers) -> Iterator[Metric]:
     for where, row in answers.rows("cloudwatch", "GetMetricData", "MetricDataResults"):
         question = asked[where.call].get(text(row, "Id") or "")
         if question is None:
-            answers.note_garbage(where.operation, "a series that was not asked for")
+            answers.note_odd(where, "a series that was not asked for")
             continue
         values = row.get("Values")
         yield Metric(
@@ -131,7 +131,7 @@ def rules(answers: Answers) -> Iterator[Rule]:
     for where, row in answers.rows("events", "ListRules", "Rules"):
         name = text(row, "Name")
         if name is None:
-            answers.note_garbage(where.operation, "a rule without a name")
+            answers.note_odd(where, "a rule without a name")
             continue
         bus = text(row, "EventBusName") or text(calls[where.call].params, "EventBusName")
         yield Rule(
@@ -154,6 +154,9 @@ def _targets(answers: Answers) -> dict[tuple[str, str], tuple[str, ...]]:
         params = answers.calls("events", "ListTargetsByRule")[where.call].params
         rule, bus = text(params, "Rule"), text(params, "EventBusName") or "default"
         arn = text(row, "Arn")
-        if rule and arn:
+        if arn is None:
+            answers.note_odd(where, "a target without an ARN")
+            found.pop((bus, rule or ""), None)
+        elif rule:
             found[bus, rule] += (arn,)
     return dict(found)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from batchguide.account import batch, compute, extras
 from batchguide.account.answers import Answers, Gap
-from batchguide.account.fields import instant, texts
+from batchguide.account.fields import instant
 from batchguide.account.model import (
     Attempt,
     AutoScalingGroup,
@@ -112,6 +112,7 @@ class Account:
 
     def _note_contradictions(self) -> None:
         """What one answer names and another, said to be whole, does not have is a gap too."""
+        self.listed_container_instances  # noqa: B018  notes what it can't read
         for queue in self.job_queues:
             for name in queue.environments:
                 if name not in self.environment_by_name:
@@ -269,10 +270,11 @@ class Account:
     def listed_container_instances(self) -> dict[str, tuple[str, ...]]:
         """ARNs by the cluster's name, for every cluster whose listing was answered."""
         found: dict[str, tuple[str, ...]] = {}
-        for call, _, page in self.answers.answers("ecs", "ListContainerInstances"):
+        operation = ("ecs", "ListContainerInstances", "containerInstanceArns")
+        for call, arns in self.answers.names(*operation):
             cluster = cluster_name(call.params.get("cluster"))
-            if cluster and isinstance(page.get("containerInstanceArns"), list):
-                found[cluster] = found.get(cluster, ()) + texts(page, "containerInstanceArns")
+            if cluster:
+                found[cluster] = (*found.get(cluster, ()), *arns)
         return found
 
     @cached_property

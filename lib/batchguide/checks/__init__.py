@@ -15,8 +15,10 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     compute_environments,
     disk_agent,
     disk_density,
+    disk_drift,
     disk_failures,
     disk_images,
+    disk_io,
     disk_volume,
     images_and_agents,
     logging,
@@ -110,7 +112,7 @@ def blocking_gaps(account: Account, check: Check) -> tuple[Gap, ...]:
 
 def _doubted(verdict: Verdict, gaps: tuple[Gap, ...]) -> Verdict:
     """A verdict in the light of what is missing: a failure that was seen stands."""
-    if verdict.status is Status.FAIL or verdict.firm:
+    if verdict.stands:
         return verdict
     permissions = tuple(gap.permission for gap in gaps)
     if verdict.status is Status.UNKNOWN:

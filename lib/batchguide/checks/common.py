@@ -44,6 +44,7 @@ __all__ = [
     "WORKLOAD",
     "computed",
     "needed",
+    "no_volume",
     "on_instances",
     "outside",
     "threshold",
@@ -101,3 +102,11 @@ def on_instances(account: Account, judge: Judge) -> Iterator[Verdict]:
             yield verdict
         else:
             yield from judge(account, env)
+
+
+def no_volume(env: ComputeEnvironment, missing: tuple[str, ...]) -> Verdict:
+    """Why nothing can be said of the volume that Docker writes to."""
+    if missing:
+        message = "the size of the volume that Docker writes to is not in the capture"
+        return unknown(env.resource, message, missing=missing)
+    return not_applicable(env.resource, "it has no instance, and does not say what one would be")

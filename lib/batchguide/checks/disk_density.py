@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from batchguide.account import (
@@ -103,20 +103,22 @@ def _room(
     dense: Density,
 ) -> Verdict:
     left_gib = left_for_each_gib(volume.size_gib or 0, footprint, dense.containers)
-    failure = forecast_failure(account, env)
+    forecast = forecast_of(account, env)
     message = (
         f"{dense.containers} containers of {quote(dense.shape.definition, 60)} fit on"
         f" {dense.type.name}; of {show_size(volume.size_gib)} that leaves"
         f" {show_size(max(left_gib, 0))} for what each writes"
     )
-    evidence = (
+    evidence = [
         Evidence(volume.path, volume.size_gib),
         Evidence(dense.shape.path, f"{dense.shape.vcpus:g} vCPU, {dense.shape.memory_mib} MiB"),
         computed("(size * (1 - room) - os - logs - images) / containers", round(left_gib, 2)),
-    )
-    if failure is not None:
-        forecast = computed("forecast of the busiest hour on one instance", failure)
-        return fails(env.resource, f"{message}; the forecast: {failure}", *evidence, forecast)
+    ]
+    if forecast is not None:
+        evidence.append(computed(forecast.formula, forecast.verdict))
+        if forecast.full:
+            message += f"; forecast of its busiest hour: {forecast.verdict}"
+            return fails(env.resource, message, *evidence)
     if left_gib < threshold("scratch_least_gib"):
         return fails(env.resource, message, *evidence)
     if left_gib < threshold("scratch_gib"):
@@ -124,13 +126,25 @@ def _room(
     return passes(env.resource, message, *evidence)
 
 
-def forecast_failure(account: Account, env: ComputeEnvironment) -> str | None:
-    """The verdict of the forecast when the environment's own busiest hour fills its volume.
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the model says of an environment's own busiest hour; `full` also when room is short."""
+
+    full: bool
+    verdict: str
+    formula: str
+
+
+def forecast_of(account: Account, env: ComputeEnvironment) -> Forecast | None:
+    """The forecast of the busiest hour; None when the capture says too little for a scenario.
 
     One instance with its share of the jobs stands for all of them.
     """
-    scenario = scenario_of(account, env).scenario
-    return _failure_of(one_instance(scenario)) if scenario is not None else None
+    observed = scenario_of(account, env)
+    if observed.scenario is None:
+        return None
+    full, verdict = _judged(one_instance(observed.scenario))
+    return Forecast(full, verdict, f"forecast, assumed: {', '.join(observed.assumed)}")
 
 
 def one_instance(scenario: Scenario) -> Scenario:
@@ -150,12 +164,18 @@ def one_instance(scenario: Scenario) -> Scenario:
 
 
 @lru_cache(maxsize=1024)
-def _failure_of(scenario: Scenario) -> str | None:
+def _judged(scenario: Scenario) -> tuple[bool, str]:
     """Equal environments have equal scenarios, and equal scenarios have equal outcomes."""
     from batchguide.disk.outcome import simulate
 
     outcome = simulate(scenario, timeline=False)
-    return outcome.verdict if outcome.first_failure is not None else None
+    room = 1 - threshold("min_free_share")
+    fullest = max(outcome.instances, key=lambda each: each.peak_used_gib, default=None)
+    if outcome.first_failure is not None or fullest is None:
+        return outcome.first_failure is not None, outcome.verdict
+    share = fullest.peak_used_gib / fullest.capacity_gib
+    peak = f"{show_size(fullest.peak_used_gib)} of {show_size(fullest.capacity_gib)} ({share:.0%})"
+    return share > room, f"{peak} at its peak"
 
 
 @check(

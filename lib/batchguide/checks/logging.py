@@ -56,7 +56,8 @@ def job_events_not_kept(account: Account) -> Iterator[Verdict]:
         )
     elif keeping:
         message = f"rule {quote(keeping[0].name, 60)} keeps some of them: its pattern asks for more"
-        yield fails(RESOURCE, message, *_shown(keeping[0]), severity=Severity.MEDIUM)
+        mild = Severity.MEDIUM
+        yield fails(RESOURCE, message, *_shown(keeping[0]), severity=mild, by_absence=True)
     else:
         yield _nothing_keeps(account, [rule for rule, matches in rules if matches])
 
@@ -68,9 +69,10 @@ def _nothing_keeps(account: Account, matching: list[Rule]) -> Verdict:
             f"rule {quote(matching[0].name, 60)} matches them but sends them nowhere that keeps"
             f" them: they are gone after {days:g} days"
         )
-        return fails(RESOURCE, message, *_shown(matching[0]))
+        return fails(RESOURCE, message, *_shown(matching[0]), by_absence=True)
     message = f"no enabled rule matches Batch job events: they are gone after {days:g} days"
-    return fails(RESOURCE, message, Evidence(RULES, [rule.name for rule in account.rules]))
+    rules = Evidence(RULES, [rule.name for rule in account.rules])
+    return fails(RESOURCE, message, rules, by_absence=True)
 
 
 def _shown(rule: Rule) -> tuple[Evidence, ...]:
