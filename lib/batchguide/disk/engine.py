@@ -57,6 +57,51 @@ DONE, SHORT_ENDS, SHORT_DUE, SHORT_SWEPT, SHORT_TRACE, SHORT_INSTANCES = 0, 1, 2
 NO_TRACE, FULL_TRACE, ENVELOPE = 0, 1, 2
 SNAPSHOT = 11
 """Numbers a snapshot has: time, level, the seven parts, containers running and retained."""
+# the columns of an instance's row in `state`: bytes, bytes a second, instants
+(
+    LEVEL,
+    ROOT,
+    STORED,
+    FLIGHT,
+    BY_RUNNING,
+    BY_STOPPED,
+    LOGS,
+    OTHER,
+    WRITE_RATE,
+    LOG_RATE,
+    DOWN_RATE,
+    UNPACK_RATE,
+    MOVED_AT,
+    PEAK,
+    PEAK_AT,
+    CREDITS,
+    SATURATED_S,
+    CHECK_AT,
+    DOWN_AT,
+    DOWN_SINCE,
+    UNPACK_AT,
+    IDLE_AT,
+    BOOTED_AT,
+    GONE_AT,
+    FRESH_FREE,
+) = range(25)
+STATE = 32
+# and in `count`
+(
+    FREE,
+    CONTAINERS,
+    RETAINED,
+    CONTAINERS_PEAK,
+    SERVED,
+    PULLS,
+    IMAGES,
+    PENDING,
+    TICKING,
+    PIPE_SIZE,
+    PIPE_DOWN,
+    PIPE_UNPACK,
+) = range(12)
+COUNT = 16
 PULL_ATTEMPTS = 5
 """`maximumPullRetries` of the agent, in all."""
 
@@ -141,42 +186,8 @@ class Book(NamedTuple):
     sweep_row: Any
     next_job: Any  # links jobs that wait for the same pull
     again: Any  # jobs to be tried again, first in first out
-    level: Any
-    root_level: Any  # blobs and logs, where the root is a volume of its own
-    stored: Any
-    flight: Any
-    running: Any
-    stopped: Any
-    logs: Any
-    other: Any
-    write_rate: Any
-    log_rate: Any
-    down_rate: Any
-    down_since: Any
-    unpack_rate: Any
-    credits: Any
-    moved_at: Any
-    peak: Any
-    peak_at: Any
-    check_at: Any
-    down_at: Any
-    unpack_at: Any
-    idle_at: Any
-    booted_at: Any
-    gone_at: Any
-    saturated_s: Any
-    slots_free: Any
-    containers: Any
-    retained: Any
-    containers_peak: Any
-    served: Any  # containers that were ever made here
-    pulling: Any  # pulls under way or backing off
-    present: Any  # images, or copies
-    pending: Any  # a cycle waits for the pulls
-    ticking: Any
-    pipe_size: Any
-    pipe_down: Any
-    pipe_unpack: Any
+    state: Any  # a row of STATE numbers for each instance
+    count: Any  # a row of COUNT whole numbers for each instance
     image_state: Any
     image_refs: Any
     image_at: Any
@@ -190,7 +201,6 @@ class Book(NamedTuple):
     layer_left: Any  # of the blob, still to fetch
     pipe: Any
     fetching: Any  # up to three layers of an instance, -1 where none
-    fresh_free: Any
 
 
 class Trace(NamedTuple):
@@ -227,17 +237,28 @@ def _rise(at: Any, key: Any, size: int, when: float, what: int) -> None:
 def _sink(at: Any, key: Any, size: int, when: float, what: int) -> None:
     """Put (when, what) in the place of the first entry of a heap of `size`."""
     k = 0
-    while True:
-        c = 2 * k + 1
-        if c >= size:
-            break
-        if c + 1 < size and (at[c + 1] < at[c] or (at[c + 1] == at[c] and key[c + 1] < key[c])):
-            c += 1
-        if when < at[c] or (when == at[c] and what <= key[c]):
-            break
+    c = 1
+    while c + 1 < size:  # the place moves down to a leaf along the earlier children ...
+        if at[c + 1] == at[c]:
+            if key[c + 1] < key[c]:
+                c += 1
+        else:
+            c += int(at[c + 1] < at[c])
         at[k] = at[c]
         key[k] = key[c]
         k = c
+        c = 2 * k + 1
+    if c < size:
+        at[k] = at[c]
+        key[k] = key[c]
+        k = c
+    while k > 0:  # ... and up again: what is put in is mostly late
+        up = (k - 1) >> 1
+        if at[up] < when or (at[up] == when and key[up] <= what):
+            break
+        at[k] = at[up]
+        key[k] = key[up]
+        k = up
     at[k] = when
     key[k] = what
 
@@ -246,29 +267,25 @@ def _extremes(
     snapshots: Any,
     column_s: float,
     columns: int,
-    instance: int,
-    moved_at: float,
+    i: int,
     now: float,
-    level: float,
+    state: Any,
+    count: Any,
     at_boot: float,
-    stored: float,
-    flight: float,
-    running: float,
-    stopped: float,
-    logs: float,
-    other: float,
-    write_rate: float,
-    log_rate: float,
-    pull_rate: float,
-    level_rate: float,
-    containers: int,
-    retained: int,
+    split: bool,
 ) -> None:
-    """Keep the lowest and highest moment of each column between `moved_at` and `now`.
+    """Keep the lowest and highest moment of each column since the instance was last brought to now.
 
     The level is linear in between, so that its extremes are at the ends and at column borders,
     which belong to both columns.
     """
+    b = i * STATE
+    g = i * COUNT
+    moved_at = state[b + MOVED_AT]
+    pull_rate = state[b + DOWN_RATE] + state[b + UNPACK_RATE]
+    level_rate = state[b + WRITE_RATE] + state[b + UNPACK_RATE]
+    if not split:
+        level_rate += state[b + LOG_RATE] + state[b + DOWN_RATE]
     first = min(int(moved_at / column_s), columns - 1)
     last = min(int(now / column_s), columns - 1)
     steps = 2 * (last - first)
@@ -276,23 +293,23 @@ def _extremes(
         column = first + (step + 1) // 2
         at = now if step == steps else (first + step // 2 + 1) * column_s
         past = at - moved_at
-        height = level + level_rate * past
+        height = state[b + LEVEL] + level_rate * past
         for side in range(2):
-            k = ((instance * columns + column) * 2 + side) * SNAPSHOT
+            k = ((i * columns + column) * 2 + side) * SNAPSHOT
             known = snapshots[k + 1]
             if snapshots[k] >= 0 and (height >= known if side == 0 else height <= known):
                 continue
             snapshots[k] = at
             snapshots[k + 1] = height
             snapshots[k + 2] = at_boot
-            snapshots[k + 3] = stored
-            snapshots[k + 4] = flight + pull_rate * past
-            snapshots[k + 5] = running + write_rate * past
-            snapshots[k + 6] = stopped
-            snapshots[k + 7] = logs + log_rate * past
-            snapshots[k + 8] = other
-            snapshots[k + 9] = containers
-            snapshots[k + 10] = retained
+            snapshots[k + 3] = state[b + STORED]
+            snapshots[k + 4] = state[b + FLIGHT] + pull_rate * past
+            snapshots[k + 5] = state[b + BY_RUNNING] + state[b + WRITE_RATE] * past
+            snapshots[k + 6] = state[b + BY_STOPPED]
+            snapshots[k + 7] = state[b + LOGS] + state[b + LOG_RATE] * past
+            snapshots[k + 8] = state[b + OTHER]
+            snapshots[k + 9] = count[g + CONTAINERS]
+            snapshots[k + 10] = count[g + RETAINED]
 
 
 def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mode: int) -> Any:
@@ -305,7 +322,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     slots, on_demand, attempts = rules.slots, rules.on_demand, rules.attempts
     failing_s, fresh_copies = rules.failing_s, rules.fresh_copies
     burst_rate, base_rate, base_iops = rules.burst_rate, rules.base_rate, rules.base_iops
-    credit_ios, io_bytes = rules.credit_ios, rules.io_bytes
+    credit_ios, ios_a_byte = rules.credit_ios, 1.0 / rules.io_bytes
     duration, writes, image_of = inputs.duration, inputs.writes, inputs.image
     jitter, burst_at, burst_jobs = inputs.jitter, inputs.burst_at, inputs.burst_jobs
     first_layer, layer_of = inputs.first_layer, inputs.layer_of
@@ -317,29 +334,13 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     swept_instance, swept_share = book.swept_instance, book.swept_share
     sweep_at, sweep_row = book.sweep_at, book.sweep_row
     next_job, again = book.next_job, book.again
-    level, root_level, stored, flight = book.level, book.root_level, book.stored, book.flight
-    running, stopped, logs, other = book.running, book.stopped, book.logs, book.other
-    write_rate, log_rate = book.write_rate, book.log_rate
-    down_rate, down_since, unpack_rate = book.down_rate, book.down_since, book.unpack_rate
-    credits, moved_at = book.credits, book.moved_at
-    peak, peak_at, saturated_s = book.peak, book.peak_at, book.saturated_s
-    check_at, down_at, unpack_at, idle_at = (
-        book.check_at,
-        book.down_at,
-        book.unpack_at,
-        book.idle_at,
-    )
-    booted_at, gone_at, slots_free = book.booted_at, book.gone_at, book.slots_free
-    containers, retained, served = book.containers, book.retained, book.served
-    containers_peak, pulling, present = book.containers_peak, book.pulling, book.present
-    pending, ticking = book.pending, book.ticking
-    pipe_size, pipe_down, pipe_unpack = book.pipe_size, book.pipe_down, book.pipe_unpack
+    state, count = book.state, book.count
     image_state, image_refs = book.image_state, book.image_refs
     image_at, image_used = book.image_at, book.image_used
     image_missing, image_tries = book.image_missing, book.image_tries
     line_head, line_tail = book.line_head, book.line_tail
     layer_state, layer_refs, layer_left = book.layer_state, book.layer_refs, book.layer_left
-    pipe, fetching, fresh_free = book.pipe, book.fetching, book.fresh_free
+    pipe, fetching = book.pipe, book.fetching
     failed_at, failed_job = trace.failed_at, trace.failed_job
     failed_instance, failed_step = trace.failed_instance, trace.failed_step
     trace_at, trace_instance = trace.at, trace.instance
@@ -347,10 +348,11 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     column_s, columns, snapshots = trace.column_s, trace.columns, trace.snapshots
     parts = trace.parts
 
+    most_instances = len(state) // STATE
     images = len(first_layer) - 1
     layers = len(layer_bytes)
     width = images + 1  # an instance's last line waits for its image cycle
-    span = (len(level) + 1) * width
+    span = (most_instances + 1) * width
     bursts = len(burst_at)
     split = root_capacity < INF
     most_ends = len(end_at)
@@ -384,11 +386,13 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     ended_at = 0.0  # of the last event that changed anything
 
     for i in range(rules.instances):
-        booted_at[i] = 0.0
-        level[i] = 0.0 if split else at_boot
-        root_level[i] = at_boot if split else 0.0
-        peak[i] = level[i]
-        slots_free[i] = slots
+        b = i * STATE
+        g = i * COUNT
+        state[b + BOOTED_AT] = 0.0
+        state[b + LEVEL] = 0.0 if split else at_boot
+        state[b + ROOT] = at_boot if split else 0.0
+        state[b + PEAK] = state[b + LEVEL]
+        count[g + FREE] = slots
         known += 1
         alive += 1
         free += slots
@@ -439,8 +443,6 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             m = code - i * width
             if due == DECIDE:
                 i = -1
-            elif gone_at[i] < INF:
-                continue
         elif kind == 1:
             if jitter_s > 0:
                 this_row = sweep_row[0]
@@ -452,8 +454,6 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 row += 1
             job = swept_job[this_row]
             i = swept_instance[this_row]
-            if gone_at[i] < INF:
-                continue
         elif kind == 2:
             job = end_job[0]
             i = place[job]
@@ -466,34 +466,42 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 dues += 1
 
         # --- bring the instance to now ---------------------------------------------------------
-        if i >= 0 and moved_at[i] < now:
-            past = now - moved_at[i]
-            rate = write_rate[i] + log_rate[i] + down_rate[i] + unpack_rate[i]
-            if mode == ENVELOPE:
-                _extremes(
-                    snapshots, column_s, columns, i, moved_at[i], now, level[i], at_boot,
-                    stored[i], flight[i], running[i], stopped[i], logs[i], other[i],
-                    write_rate[i], log_rate[i], down_rate[i] + unpack_rate[i],
-                    (write_rate[i] + unpack_rate[i]) if split else rate,
-                    containers[i], retained[i],
-                )  # fmt: skip
-            running[i] += write_rate[i] * past
-            logs[i] += log_rate[i] * past
-            flight[i] += (down_rate[i] + unpack_rate[i]) * past
-            if split:
-                level[i] += (write_rate[i] + unpack_rate[i]) * past
-                root_level[i] += (log_rate[i] + down_rate[i]) * past
-            else:
-                level[i] += rate * past
-            if level[i] > peak[i]:
-                peak[i] = level[i]
-                peak_at[i] = now
-            if rate >= base_rate and (credit_ios == 0 or credits[i] <= 0 or rate >= burst_rate):
-                saturated_s[i] += past
-            if credit_ios > 0:
-                had = credits[i] + (base_iops - rate / io_bytes) * past
-                credits[i] = 0.0 if had < 0 else (credit_ios if had > credit_ios else had)
-            moved_at[i] = now
+        b = i * STATE
+        g = i * COUNT
+        if i >= 0:
+            if state[b + GONE_AT] < INF:
+                continue
+            past = now - state[b + MOVED_AT]
+            if past > 0.0:
+                rate = (
+                    state[b + WRITE_RATE]
+                    + state[b + LOG_RATE]
+                    + state[b + DOWN_RATE]
+                    + state[b + UNPACK_RATE]
+                )
+                if mode == ENVELOPE:
+                    _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
+                state[b + BY_RUNNING] += state[b + WRITE_RATE] * past
+                state[b + LOGS] += state[b + LOG_RATE] * past
+                state[b + FLIGHT] += (state[b + DOWN_RATE] + state[b + UNPACK_RATE]) * past
+                if split:
+                    state[b + LEVEL] += (state[b + WRITE_RATE] + state[b + UNPACK_RATE]) * past
+                    state[b + ROOT] += (state[b + LOG_RATE] + state[b + DOWN_RATE]) * past
+                else:
+                    state[b + LEVEL] += rate * past
+                if state[b + LEVEL] > state[b + PEAK]:
+                    state[b + PEAK] = state[b + LEVEL]
+                    state[b + PEAK_AT] = now
+                if rate >= base_rate and (
+                    credit_ios == 0 or state[b + CREDITS] <= 0 or rate >= burst_rate
+                ):
+                    state[b + SATURATED_S] += past
+                if credit_ios > 0:
+                    had = state[b + CREDITS] + (base_iops - rate * ios_a_byte) * past
+                    state[b + CREDITS] = (
+                        0.0 if had < 0 else (credit_ios if had > credit_ios else had)
+                    )
+                state[b + MOVED_AT] = now
 
         # --- what happens ----------------------------------------------------------------------
         pump = False
@@ -517,32 +525,32 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     failures += 1
                 wrote = share * write
                 left = kept_share * write if share == 1.0 else wrote
-                running[i] -= wrote
-                stopped[i] += left
-                other[i] += kept - started
+                state[b + BY_RUNNING] -= wrote
+                state[b + BY_STOPPED] += left
+                state[b + OTHER] += kept - started
                 gain = left - wrote + kept - started
-                write_rate[i] -= write * rate
+                state[b + WRITE_RATE] -= write * rate
                 swept_share[rows] = share
                 if fate[job] == RUNNING:
-                    log_rate[i] -= log * rate
+                    state[b + LOG_RATE] -= log * rate
                 elif share == 1.0:
                     swept_share[rows] = 2.0 + end[job]
                 else:  # its log stood still: count it as if it had not, it is small
                     excess = (share - end[job]) * log
-                    logs[i] += excess
+                    state[b + LOGS] += excess
                     if split:
-                        root_level[i] += excess
+                        state[b + ROOT] += excess
                     else:
                         gain += excess
                 fate[job] = SUCCEEDED if share == 1.0 else FAILED
-                containers[i] -= 1
-                retained[i] += 1
-                if containers[i] == 0:  # so that rounding does not pile up
-                    gain -= running[i]
-                    running[i] = 0.0
-                    write_rate[i] = 0.0
-                    log_rate[i] = 0.0
-                level[i] += gain
+                count[g + CONTAINERS] -= 1
+                count[g + RETAINED] += 1
+                if count[g + CONTAINERS] == 0:  # so that rounding does not pile up
+                    gain -= state[b + BY_RUNNING]
+                    state[b + BY_RUNNING] = 0.0
+                    state[b + WRITE_RATE] = 0.0
+                    state[b + LOG_RATE] = 0.0
+                state[b + LEVEL] += gain
                 end[job] = now
                 swept_job[rows] = job
                 swept_instance[rows] = i
@@ -552,7 +560,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     _rise(sweep_at, sweep_row, sweeps, swept_at[rows], rows)
                     sweeps += 1
                 rows += 1
-            slots_free[i] += 1
+            count[g + FREE] += 1
             free += 1
             if i < hint:
                 hint = i
@@ -560,9 +568,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 fate[job] = WAITING
                 again[again_tail % most_again] = job
                 again_tail += 1
-            if on_demand and slots_free[i] == slots:
-                idle_at[i] = now + rules.idle_s
-                _rise(due_at, due_code, dues, idle_at[i], IDLE * span + i * width)
+            if on_demand and count[g + FREE] == slots:
+                state[b + IDLE_AT] = now + rules.idle_s
+                _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
                 dues += 1
 
         elif kind == 1:
@@ -575,67 +583,67 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                         share -= 2.0
                 else:
                     left = share * write
-                stopped[i] -= left
-                logs[i] -= share * log
-                other[i] -= kept
-                retained[i] -= 1
+                state[b + BY_STOPPED] -= left
+                state[b + LOGS] -= share * log
+                state[b + OTHER] -= kept
+                count[g + RETAINED] -= 1
                 if split:
-                    level[i] -= left + kept
-                    root_level[i] -= share * log
+                    state[b + LEVEL] -= left + kept
+                    state[b + ROOT] -= share * log
                 else:
-                    level[i] -= left + kept + share * log
+                    state[b + LEVEL] -= left + kept + share * log
             elif share == -1.0:
-                other[i] -= created
-                level[i] -= created
-                retained[i] -= 1
-            if retained[i] == 0:
-                level[i] -= stopped[i]
-                stopped[i] = 0.0
-                if containers[i] == 0:
+                state[b + OTHER] -= created
+                state[b + LEVEL] -= created
+                count[g + RETAINED] -= 1
+            if count[g + RETAINED] == 0:
+                state[b + LEVEL] -= state[b + BY_STOPPED]
+                state[b + BY_STOPPED] = 0.0
+                if count[g + CONTAINERS] == 0:
                     if split:
-                        root_level[i] -= logs[i]
+                        state[b + ROOT] -= state[b + LOGS]
                     else:
-                        level[i] -= logs[i]
-                    logs[i] = 0.0
+                        state[b + LEVEL] -= state[b + LOGS]
+                    state[b + LOGS] = 0.0
             m = image_of[job]
             if fresh_copies:
                 for k in range(first_layer[m], first_layer[m + 1]):
-                    fresh_free[i] += layer_bytes[layer_of[k]]
+                    state[b + FRESH_FREE] += layer_bytes[layer_of[k]]
             else:
                 image_refs[i * images + m] -= 1
                 image_used[i * images + m] = now
 
         elif due == CHECK:
-            if check_at[i] != now:
+            if state[b + CHECK_AT] != now:
                 continue
-            check_at[i] = INF
+            state[b + CHECK_AT] = INF
             # within half a byte, or a microsecond's growth: instants are not finer
-            x = write_rate[i] + unpack_rate[i]
-            y = log_rate[i] + down_rate[i]
+            x = state[b + WRITE_RATE] + state[b + UNPACK_RATE]
+            y = state[b + LOG_RATE] + state[b + DOWN_RATE]
             if split:
-                data_full = x > 0.0 and capacity - level[i] <= 0.5 + x * 1e-6
-                full = data_full or (y > 0.0 and root_capacity - root_level[i] <= 0.5 + y * 1e-6)
+                data_full = x > 0.0 and capacity - state[b + LEVEL] <= 0.5 + x * 1e-6
+                full = data_full or (y > 0.0 and root_capacity - state[b + ROOT] <= 0.5 + y * 1e-6)
             else:
-                data_full = x + y > 0.0 and capacity - level[i] <= 0.5 + (x + y) * 1e-6
+                data_full = x + y > 0.0 and capacity - state[b + LEVEL] <= 0.5 + (x + y) * 1e-6
                 full = data_full
 
         elif due == DOWN:
-            if down_at[i] != now:
+            if state[b + DOWN_AT] != now:
                 continue
             pump = True
 
         elif due == UNPACK:
-            if unpack_at[i] != now:
+            if state[b + UNPACK_AT] != now:
                 continue
-            lay = pipe[i * layers + pipe_unpack[i]]
-            pipe_unpack[i] += 1
-            unpack_at[i] = -1.0
-            unpack_rate[i] = 0.0
-            flight[i] -= layer_packed[lay]
+            lay = pipe[i * layers + count[g + PIPE_UNPACK]]
+            count[g + PIPE_UNPACK] += 1
+            state[b + UNPACK_AT] = -1.0
+            state[b + UNPACK_RATE] = 0.0
+            state[b + FLIGHT] -= layer_packed[lay]
             if split:
-                root_level[i] -= layer_packed[lay]
+                state[b + ROOT] -= layer_packed[lay]
             else:
-                level[i] -= layer_packed[lay]
+                state[b + LEVEL] -= layer_packed[lay]
             layer_state[i * layers + lay] = UNPACKED
             pump = True
             for m in range(images):
@@ -658,15 +666,15 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             image_state[q] = PRESENT
             image_at[q] = now
             image_used[q] = now
-            pulling[i] -= 1
-            present[i] += 1
+            count[g + PULLS] -= 1
+            count[g + IMAGES] += 1
             for k in range(first_layer[m], first_layer[m + 1]):
                 lay = layer_of[k]
                 layer_refs[i * layers + lay] += 1
                 if layer_state[i * layers + lay] == UNPACKED:
                     layer_state[i * layers + lay] = PRESENT
-                    flight[i] -= layer_bytes[lay]
-                    stored[i] += layer_bytes[lay]
+                    state[b + FLIGHT] -= layer_bytes[lay]
+                    state[b + STORED] += layer_bytes[lay]
             k = i * width + m
             if line_head[k] >= 0:  # whoever waited for it goes on
                 if ready < 0:
@@ -675,19 +683,19 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     next_job[ready_tail] = line_head[k]
                 ready_tail = line_tail[k]
                 line_head[k] = -1
-            if pulling[i] == 0:
-                pipe_size[i] = 0
-                pipe_down[i] = 0
-                pipe_unpack[i] = 0
-                level[i] -= flight[i]  # what rounding left
-                flight[i] = 0.0
-                if pending[i] > 0:
+            if count[g + PULLS] == 0:
+                count[g + PIPE_SIZE] = 0
+                count[g + PIPE_DOWN] = 0
+                count[g + PIPE_UNPACK] = 0
+                state[b + LEVEL] -= state[b + FLIGHT]  # what rounding left
+                state[b + FLIGHT] = 0.0
+                if count[g + PENDING] > 0:
                     _rise(due_at, due_code, dues, now, CYCLE * span + i * width)
                     dues += 1
-            if ticking[i] == 0 and interval_s > 0:
-                ticking[i] = 1
-                x = math.floor((now - booted_at[i]) / interval_s) + 1
-                x = booted_at[i] + x * interval_s
+            if count[g + TICKING] == 0 and interval_s > 0:
+                count[g + TICKING] = 1
+                x = math.floor((now - state[b + BOOTED_AT]) / interval_s) + 1
+                x = state[b + BOOTED_AT] + x * interval_s
                 _rise(due_at, due_code, dues, x, TICK * span + i * width)
                 dues += 1
 
@@ -700,8 +708,8 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if layer_state[lay] == ABSENT:
                     layer_state[lay] = COMING
                     layer_left[lay] = layer_packed[layer_of[k]]
-                    pipe[i * layers + pipe_size[i]] = layer_of[k]
-                    pipe_size[i] += 1
+                    pipe[i * layers + count[g + PIPE_SIZE]] = layer_of[k]
+                    count[g + PIPE_SIZE] += 1
                 if layer_state[lay] == COMING:
                     missing += 1
             image_missing[q] = missing
@@ -712,27 +720,27 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
 
         elif due in (TICK, CYCLE):
             if due == TICK:
-                ticking[i] = 0
-                if present[i] > 0 or pulling[i] > 0:
-                    ticking[i] = 1
-                    x = math.floor((now - booted_at[i]) / interval_s + 0.5) + 1
-                    x = booted_at[i] + x * interval_s
+                count[g + TICKING] = 0
+                if count[g + IMAGES] > 0 or count[g + PULLS] > 0:
+                    count[g + TICKING] = 1
+                    x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 0.5) + 1
+                    x = state[b + BOOTED_AT] + x * interval_s
                     _rise(due_at, due_code, dues, x, TICK * span + i * width)
                     dues += 1
-                if pulling[i] > 0:  # the cycle waits for the pulls, and new pulls for the cycle
-                    pending[i] = 1
+                if count[g + PULLS] > 0:  # it waits for the pulls, and new pulls for it
+                    count[g + PENDING] = 1
                     continue
-            elif pulling[i] > 0 or pending[i] == 0:
+            elif count[g + PULLS] > 0 or count[g + PENDING] == 0:
                 continue
-            pending[i] = 0
+            count[g + PENDING] = 0
             if fresh_copies:
-                stored[i] -= fresh_free[i]
-                level[i] -= fresh_free[i]
-                fresh_free[i] = 0.0
-                if stored[i] < 0.5:
-                    level[i] -= stored[i]
-                    stored[i] = 0.0
-                    present[i] = 0
+                state[b + STORED] -= state[b + FRESH_FREE]
+                state[b + LEVEL] -= state[b + FRESH_FREE]
+                state[b + FRESH_FREE] = 0.0
+                if state[b + STORED] < 0.5:
+                    state[b + LEVEL] -= state[b + STORED]
+                    state[b + STORED] = 0.0
+                    count[g + IMAGES] = 0
             for _ in range(0 if fresh_copies else rules.per_cycle):
                 best = -1
                 for m in range(images):
@@ -747,17 +755,17 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if best < 0:
                     break
                 image_state[i * images + best] = ABSENT
-                present[i] -= 1
+                count[g + IMAGES] -= 1
                 for k in range(first_layer[best], first_layer[best + 1]):
                     lay = i * layers + layer_of[k]
                     layer_refs[lay] -= 1
                     if layer_refs[lay] == 0:
                         layer_state[lay] = ABSENT
-                        stored[i] -= layer_bytes[layer_of[k]]
-                        level[i] -= layer_bytes[layer_of[k]]
-                if present[i] == 0:
-                    level[i] -= stored[i]
-                    stored[i] = 0.0
+                        state[b + STORED] -= layer_bytes[layer_of[k]]
+                        state[b + LEVEL] -= layer_bytes[layer_of[k]]
+                if count[g + IMAGES] == 0:
+                    state[b + LEVEL] -= state[b + STORED]
+                    state[b + STORED] = 0.0
             k = i * width + images
             if line_head[k] >= 0:
                 if ready < 0:
@@ -772,18 +780,18 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             alive += 1
             if alive * slots > most_ends:
                 return SHORT_ENDS, failures, traced, known, now
-            booted_at[i] = now
-            moved_at[i] = now
-            level[i] = 0.0 if split else at_boot
-            root_level[i] = at_boot if split else 0.0
-            peak[i] = level[i]
-            peak_at[i] = now
-            slots_free[i] = slots
+            state[b + BOOTED_AT] = now
+            state[b + MOVED_AT] = now
+            state[b + LEVEL] = 0.0 if split else at_boot
+            state[b + ROOT] = at_boot if split else 0.0
+            state[b + PEAK] = state[b + LEVEL]
+            state[b + PEAK_AT] = now
+            count[g + FREE] = slots
             free += slots
             if i < hint:
                 hint = i
-            idle_at[i] = now + rules.idle_s
-            _rise(due_at, due_code, dues, idle_at[i], IDLE * span + i * width)
+            state[b + IDLE_AT] = now + rules.idle_s
+            _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
             dues += 1
 
         elif due == DECIDE:
@@ -792,7 +800,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 wanted = (queued - coming * slots + slots - 1) // slots
                 if wanted > rules.max_instances - alive - coming:
                     wanted = rules.max_instances - alive - coming
-                if known + wanted > len(level):
+                if known + wanted > most_instances:
                     return SHORT_INSTANCES, failures, traced, known, now
                 if dues + wanted >= most_due:
                     return SHORT_DUE, failures, traced, known, now
@@ -803,42 +811,42 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     coming += 1
 
         elif due == IDLE:
-            if idle_at[i] != now or slots_free[i] < slots or alive <= rules.instances:
+            if state[b + IDLE_AT] != now or count[g + FREE] < slots or alive <= rules.instances:
                 continue
-            gone_at[i] = now
+            state[b + GONE_AT] = now
             alive -= 1
             free -= slots
-            slots_free[i] = 0
-            level[i] = 0.0
-            root_level[i] = 0.0
+            count[g + FREE] = 0
+            state[b + LEVEL] = 0.0
+            state[b + ROOT] = 0.0
 
         # --- a full volume ---------------------------------------------------------------------
         if full and failures == 0:
             parts[0] = at_boot
-            parts[1] = stored[i]
-            parts[2] = flight[i]
-            parts[3] = running[i]
-            parts[4] = stopped[i]
-            parts[5] = logs[i]
-            parts[6] = other[i]
-        if full and pulling[i] > 0 and down_rate[i] + unpack_rate[i] > 0:
+            parts[1] = state[b + STORED]
+            parts[2] = state[b + FLIGHT]
+            parts[3] = state[b + BY_RUNNING]
+            parts[4] = state[b + BY_STOPPED]
+            parts[5] = state[b + LOGS]
+            parts[6] = state[b + OTHER]
+        if full and count[g + PULLS] > 0 and state[b + DOWN_RATE] + state[b + UNPACK_RATE] > 0:
             # A pull writes fastest and meets the end first; Docker gives its bytes back.
-            failing = REGISTER if unpack_rate[i] >= down_rate[i] else DOWNLOAD
+            failing = REGISTER if state[b + UNPACK_RATE] >= state[b + DOWN_RATE] else DOWNLOAD
             if split:
-                for k in range(pipe_unpack[i], pipe_size[i]):
+                for k in range(count[g + PIPE_UNPACK], count[g + PIPE_SIZE]):
                     lay = pipe[i * layers + k]
                     x = layer_packed[lay] - layer_left[i * layers + lay]
-                    root_level[i] -= x
-                    flight[i] -= x
-            level[i] -= flight[i]
-            flight[i] = 0.0
-            down_rate[i] = 0.0
-            unpack_rate[i] = 0.0
-            down_at[i] = -1.0
-            unpack_at[i] = -1.0
-            pipe_size[i] = 0
-            pipe_down[i] = 0
-            pipe_unpack[i] = 0
+                    state[b + ROOT] -= x
+                    state[b + FLIGHT] -= x
+            state[b + LEVEL] -= state[b + FLIGHT]
+            state[b + FLIGHT] = 0.0
+            state[b + DOWN_RATE] = 0.0
+            state[b + UNPACK_RATE] = 0.0
+            state[b + DOWN_AT] = -1.0
+            state[b + UNPACK_AT] = -1.0
+            count[g + PIPE_SIZE] = 0
+            count[g + PIPE_DOWN] = 0
+            count[g + PIPE_UNPACK] = 0
             for k in range(3):
                 fetching[i * 3 + k] = -1
             for k in range(i * layers, (i + 1) * layers):
@@ -857,7 +865,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     dues += 1
                     continue
                 image_state[q] = ABSENT
-                pulling[i] -= 1
+                count[g + PULLS] -= 1
                 job = line_head[i * width + m]
                 line_head[i * width + m] = -1
                 while job >= 0:
@@ -873,7 +881,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     _rise(end_at, end_job, ends, now + failing_s, job)
                     ends += 1
                     job = next_job[job]
-            if pulling[i] == 0 and pending[i] > 0:
+            if count[g + PULLS] == 0 and count[g + PENDING] > 0:
                 _rise(due_at, due_code, dues, now, CYCLE * span + i * width)
                 dues += 1
         elif full:
@@ -893,7 +901,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                         next_job[job] = hit
                         hit = job
                     elif fate[job] == RUNNING and (not split or not data_full):
-                        log_rate[i] -= log / duration[job]
+                        state[b + LOG_RATE] -= log / duration[job]
                         fate[job] = FROZEN
                         end[job] = share
                 if stays:
@@ -925,21 +933,21 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 share = (now - start[job]) / duration[job]
                 if share >= 1.0:
                     share = 1.0 - 2.0**-53
-                running[i] -= share * write
-                stopped[i] += share * write
+                state[b + BY_RUNNING] -= share * write
+                state[b + BY_STOPPED] += share * write
                 if fate[job] == RUNNING:
-                    log_rate[i] -= log / duration[job]
+                    state[b + LOG_RATE] -= log / duration[job]
                 else:
                     excess = (share - end[job]) * log
-                    logs[i] += excess
+                    state[b + LOGS] += excess
                     if split:
-                        root_level[i] += excess
+                        state[b + ROOT] += excess
                     else:
-                        level[i] += excess
-                other[i] += kept - started
-                level[i] += kept - started
-                containers[i] -= 1
-                retained[i] += 1
+                        state[b + LEVEL] += excess
+                state[b + OTHER] += kept - started
+                state[b + LEVEL] += kept - started
+                count[g + CONTAINERS] -= 1
+                count[g + RETAINED] += 1
                 fate[job] = FAILED
                 step_of[job] = WRITE
                 end[job] = now
@@ -958,7 +966,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     failed_instance[failures] = i
                     failed_step[failures] = WRITE
                 failures += 1
-                slots_free[i] += 1
+                count[g + FREE] += 1
                 free += 1
                 if i < hint:
                     hint = i
@@ -966,109 +974,76 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     fate[job] = WAITING
                     again[again_tail % most_again] = job
                     again_tail += 1
-            if on_demand and slots_free[i] == slots:
-                idle_at[i] = now + rules.idle_s
-                _rise(due_at, due_code, dues, idle_at[i], IDLE * span + i * width)
+            if on_demand and count[g + FREE] == slots:
+                state[b + IDLE_AT] = now + rules.idle_s
+                _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
                 dues += 1
             if data_full:
-                write_rate[i] = 0.0
-            if not split or not data_full or containers[i] == 0:
-                log_rate[i] = 0.0
-            if containers[i] == 0:
-                level[i] -= running[i]
-                running[i] = 0.0
+                state[b + WRITE_RATE] = 0.0
+            if not split or not data_full or count[g + CONTAINERS] == 0:
+                state[b + LOG_RATE] = 0.0
+            if count[g + CONTAINERS] == 0:
+                state[b + LEVEL] -= state[b + BY_RUNNING]
+                state[b + BY_RUNNING] = 0.0
 
         # --- downloads and unpacking under way -------------------------------------------------
         if pump:
-            if down_rate[i] > 0:
-                count = 0
+            if state[b + DOWN_RATE] > 0:
+                active = 0
                 for k in range(3):
                     if fetching[i * 3 + k] >= 0:
-                        count += 1
-                x = (now - down_since[i]) * down_rate[i] / count
+                        active += 1
+                x = (now - state[b + DOWN_SINCE]) * state[b + DOWN_RATE] / active
                 for k in range(3):
                     lay = fetching[i * 3 + k]
                     if lay >= 0:
                         layer_left[i * layers + lay] -= x
                         if layer_left[i * layers + lay] < 0.01:
                             layer_left[i * layers + lay] = 0.0
-            down_since[i] = now
-            down_rate[i] = 0.0
-            down_at[i] = -1.0
-            x = burst_rate if credit_ios == 0 or credits[i] > 0 else base_rate
-            spare = x - write_rate[i] - log_rate[i]
+            state[b + DOWN_SINCE] = now
+            state[b + DOWN_RATE] = 0.0
+            state[b + DOWN_AT] = -1.0
+            x = burst_rate if credit_ios == 0 or state[b + CREDITS] > 0 else base_rate
+            spare = x - state[b + WRITE_RATE] - state[b + LOG_RATE]
             if spare < 0.05 * x:
                 spare = 0.05 * x  # jobs do not shut a pull out altogether
             while (
-                pipe_down[i] < pipe_size[i]
-                and layer_left[i * layers + pipe[i * layers + pipe_down[i]]] == 0.0
+                count[g + PIPE_DOWN] < count[g + PIPE_SIZE]
+                and layer_left[i * layers + pipe[i * layers + count[g + PIPE_DOWN]]] == 0.0
             ):
-                pipe_down[i] += 1
-            count = 0
+                count[g + PIPE_DOWN] += 1
+            active = 0
             smallest = INF
-            for k in range(pipe_down[i], pipe_size[i]):
+            for k in range(count[g + PIPE_DOWN], count[g + PIPE_SIZE]):
                 lay = pipe[i * layers + k]
                 x = layer_left[i * layers + lay]
-                if x > 0.0 and count < 3:
-                    fetching[i * 3 + count] = lay
-                    count += 1
+                if x > 0.0 and active < 3:
+                    fetching[i * 3 + active] = lay
+                    active += 1
                     if x < smallest:
                         smallest = x
-            for k in range(count, 3):
+            for k in range(active, 3):
                 fetching[i * 3 + k] = -1
-            if count > 0:
+            if active > 0:
                 x = spare * rules.download_share
-                down_rate[i] = x if x < rules.pull_rate else rules.pull_rate
-                down_at[i] = now + smallest * count / down_rate[i]
-                _rise(due_at, due_code, dues, down_at[i], DOWN * span + i * width)
+                state[b + DOWN_RATE] = x if x < rules.pull_rate else rules.pull_rate
+                state[b + DOWN_AT] = now + smallest * active / state[b + DOWN_RATE]
+                _rise(due_at, due_code, dues, state[b + DOWN_AT], DOWN * span + i * width)
                 dues += 1
-            if unpack_at[i] < 0.0 and pipe_unpack[i] < pipe_size[i]:
-                lay = pipe[i * layers + pipe_unpack[i]]
+            if state[b + UNPACK_AT] < 0.0 and count[g + PIPE_UNPACK] < count[g + PIPE_SIZE]:
+                lay = pipe[i * layers + count[g + PIPE_UNPACK]]
                 if layer_left[i * layers + lay] == 0.0:
                     x = spare * (1.0 - rules.download_share)
                     x = x if x < rules.unpack_rate else rules.unpack_rate
-                    unpack_at[i] = now + layer_bytes[lay] / x
+                    state[b + UNPACK_AT] = now + layer_bytes[lay] / x
                     if layer_bytes[lay] > 0.0:
-                        unpack_rate[i] = x
-                    _rise(due_at, due_code, dues, unpack_at[i], UNPACK * span + i * width)
+                        state[b + UNPACK_RATE] = x
+                    _rise(due_at, due_code, dues, state[b + UNPACK_AT], UNPACK * span + i * width)
                     dues += 1
-
-        # --- write down what changed -----------------------------------------------------------
-        if i >= 0 and gone_at[i] == INF:
-            rate = write_rate[i] + log_rate[i] + down_rate[i] + unpack_rate[i]
-            if rate > 0.0:
-                if split:
-                    x = INF
-                    if write_rate[i] + unpack_rate[i] > 0.0:
-                        x = (capacity - level[i]) / (write_rate[i] + unpack_rate[i])
-                    if log_rate[i] + down_rate[i] > 0.0:
-                        x = min(x, (root_capacity - root_level[i]) / (log_rate[i] + down_rate[i]))
-                else:
-                    x = (capacity - level[i]) / rate
-                x = now + (x if x > 0.0 else 0.0)
-                if x < check_at[i]:
-                    # far ahead the rates will have changed: look again half-way
-                    x = x if x < now + 60.0 else now + 0.5 * (x - now)
-                    check_at[i] = x
-                    _rise(due_at, due_code, dues, x, CHECK * span + i * width)
-                    dues += 1
-            if mode == FULL_TRACE:
-                if traced > 0 and trace_at[traced - 1] == now and trace_instance[traced - 1] == i:
-                    traced -= 1
-                trace_at[traced] = now
-                trace_instance[traced] = i
-                trace_level[traced] = level[i]
-                trace_rate[traced] = rate
-                traced += 1
-            elif mode == ENVELOPE:
-                _extremes(
-                    snapshots, column_s, columns, i, now, now, level[i], at_boot, stored[i],
-                    flight[i], running[i], stopped[i], logs[i], other[i], 0.0, 0.0, 0.0, 0.0,
-                    containers[i], retained[i],
-                )  # fmt: skip
 
         if due != CHECK or full:
             ended_at = now
+        touched = i if i >= 0 and state[b + GONE_AT] == INF else -1
 
         # --- first come, first served ----------------------------------------------------------
         while True:
@@ -1083,14 +1058,14 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 else:
                     job = head
                     head += 1
-                while slots_free[hint] == 0:
+                while count[hint * COUNT + FREE] == 0:
                     hint += 1
                 i = hint
-                slots_free[i] -= 1
+                count[i * COUNT + FREE] -= 1
                 free -= 1
                 place[job] = i
                 tries[job] += 1
-                idle_at[i] = -1.0
+                state[i * STATE + IDLE_AT] = -1.0
             else:
                 break
             if dues >= most_due:
@@ -1099,10 +1074,14 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 return SHORT_SWEPT, failures, traced, known, now
             if traced >= most_trace and mode == FULL_TRACE:
                 return SHORT_TRACE, failures, traced, known, now
+            if i < 0 or job < 0:
+                break  # never; it tells the compiler that no index is negative
+            b = i * STATE
+            g = i * COUNT
             m = image_of[job]
             q = i * images + m
-            if not fresh_copies and (image_state[q] != PRESENT or pending[i] > 0):
-                k = i * width + (images if pending[i] > 0 else m)
+            if not fresh_copies and (image_state[q] != PRESENT or count[g + PENDING] > 0):
+                k = i * width + (images if count[g + PENDING] > 0 else m)
                 fate[job] = PULLING
                 start[job] = now
                 next_job[job] = -1
@@ -1111,45 +1090,48 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 else:
                     next_job[line_tail[k]] = job
                 line_tail[k] = job
-                if image_state[q] == ABSENT and pending[i] == 0:
+                if image_state[q] == ABSENT and count[g + PENDING] == 0:
                     image_state[q] = BACKING_OFF
                     image_tries[q] = 0
-                    pulling[i] += 1
+                    count[g + PULLS] += 1
                     _rise(due_at, due_code, dues, now, RETRY * span + i * width + m)
                     dues += 1
                 continue
 
-            if moved_at[i] < now:  # as above
-                past = now - moved_at[i]
-                rate = write_rate[i] + log_rate[i] + down_rate[i] + unpack_rate[i]
+            past = now - state[b + MOVED_AT]
+            if past > 0.0:  # as above
+                rate = (
+                    state[b + WRITE_RATE]
+                    + state[b + LOG_RATE]
+                    + state[b + DOWN_RATE]
+                    + state[b + UNPACK_RATE]
+                )
                 if mode == ENVELOPE:
-                    _extremes(
-                        snapshots, column_s, columns, i, moved_at[i], now, level[i], at_boot,
-                        stored[i], flight[i], running[i], stopped[i], logs[i], other[i],
-                        write_rate[i], log_rate[i], down_rate[i] + unpack_rate[i],
-                        (write_rate[i] + unpack_rate[i]) if split else rate,
-                        containers[i], retained[i],
-                    )  # fmt: skip
-                running[i] += write_rate[i] * past
-                logs[i] += log_rate[i] * past
-                flight[i] += (down_rate[i] + unpack_rate[i]) * past
+                    _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
+                state[b + BY_RUNNING] += state[b + WRITE_RATE] * past
+                state[b + LOGS] += state[b + LOG_RATE] * past
+                state[b + FLIGHT] += (state[b + DOWN_RATE] + state[b + UNPACK_RATE]) * past
                 if split:
-                    level[i] += (write_rate[i] + unpack_rate[i]) * past
-                    root_level[i] += (log_rate[i] + down_rate[i]) * past
+                    state[b + LEVEL] += (state[b + WRITE_RATE] + state[b + UNPACK_RATE]) * past
+                    state[b + ROOT] += (state[b + LOG_RATE] + state[b + DOWN_RATE]) * past
                 else:
-                    level[i] += rate * past
-                if level[i] > peak[i]:
-                    peak[i] = level[i]
-                    peak_at[i] = now
-                if rate >= base_rate and (credit_ios == 0 or credits[i] <= 0 or rate >= burst_rate):
-                    saturated_s[i] += past
+                    state[b + LEVEL] += rate * past
+                if state[b + LEVEL] > state[b + PEAK]:
+                    state[b + PEAK] = state[b + LEVEL]
+                    state[b + PEAK_AT] = now
+                if rate >= base_rate and (
+                    credit_ios == 0 or state[b + CREDITS] <= 0 or rate >= burst_rate
+                ):
+                    state[b + SATURATED_S] += past
                 if credit_ios > 0:
-                    had = credits[i] + (base_iops - rate / io_bytes) * past
-                    credits[i] = 0.0 if had < 0 else (credit_ios if had > credit_ios else had)
-                moved_at[i] = now
+                    had = state[b + CREDITS] + (base_iops - rate * ios_a_byte) * past
+                    state[b + CREDITS] = (
+                        0.0 if had < 0 else (credit_ios if had > credit_ios else had)
+                    )
+                state[b + MOVED_AT] = now
 
             start[job] = now
-            room = capacity - level[i]
+            room = capacity - state[b + LEVEL]
             failing = 0
             share = -2.0
             due_s = now + failing_s
@@ -1160,20 +1142,20 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if room < x:
                     failing = COPY
                 else:
-                    stored[i] += x
-                    level[i] += x
+                    state[b + STORED] += x
+                    state[b + LEVEL] += x
                     room -= x
-                    present[i] = 1
-                    if ticking[i] == 0 and interval_s > 0:
-                        ticking[i] = 1
-                        x = math.floor((now - booted_at[i]) / interval_s) + 1
-                        x = booted_at[i] + x * interval_s
+                    count[g + IMAGES] = 1
+                    if count[g + TICKING] == 0 and interval_s > 0:
+                        count[g + TICKING] = 1
+                        x = math.floor((now - state[b + BOOTED_AT]) / interval_s) + 1
+                        x = state[b + BOOTED_AT] + x * interval_s
                         _rise(due_at, due_code, dues, x, TICK * span + i * width)
                         dues += 1
             else:
                 image_refs[q] += 1
             gain = started
-            if served[i] == 0:
+            if count[g + SERVED] == 0:
                 gain += rules.first
             if failing == 0:
                 if room < created:
@@ -1181,19 +1163,19 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 elif room < gain:
                     failing = START
                     share = -1.0
-                    other[i] += created
-                    level[i] += created
-                    retained[i] += 1
+                    state[b + OTHER] += created
+                    state[b + LEVEL] += created
+                    count[g + RETAINED] += 1
             if failing == 0:
                 write = writes[job]
                 x = duration[job]
                 rate = 1.0 / x
-                write_rate[i] += write * rate
-                log_rate[i] += log * rate
-                served[i] = 1
-                other[i] += gain
-                level[i] += gain
-                containers[i] += 1
+                state[b + WRITE_RATE] += write * rate
+                state[b + LOG_RATE] += log * rate
+                count[g + SERVED] = 1
+                state[b + OTHER] += gain
+                state[b + LEVEL] += gain
+                count[g + CONTAINERS] += 1
                 fate[job] = RUNNING
                 if write > container_limit:
                     x *= container_limit / write
@@ -1204,12 +1186,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 end[job] = now
                 if failures == 0:
                     parts[0] = at_boot
-                    parts[1] = stored[i]
-                    parts[2] = flight[i]
-                    parts[3] = running[i]
-                    parts[4] = stopped[i]
-                    parts[5] = logs[i]
-                    parts[6] = other[i]
+                    parts[1] = state[b + STORED]
+                    parts[2] = state[b + FLIGHT]
+                    parts[3] = state[b + BY_RUNNING]
+                    parts[4] = state[b + BY_STOPPED]
+                    parts[5] = state[b + LOGS]
+                    parts[6] = state[b + OTHER]
                 if failures < most_failed:
                     failed_at[failures] = now
                     failed_job[failures] = job
@@ -1232,42 +1214,84 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             else:
                 _rise(end_at, end_job, ends, due_s, job)
                 ends += 1
-            if containers[i] + retained[i] > containers_peak[i]:
-                containers_peak[i] = containers[i] + retained[i]
-            if level[i] > peak[i]:
-                peak[i] = level[i]
-                peak_at[i] = now
-            rate = write_rate[i] + log_rate[i] + down_rate[i] + unpack_rate[i]
-            if rate > 0.0:
+            if count[g + CONTAINERS] + count[g + RETAINED] > count[g + CONTAINERS_PEAK]:
+                count[g + CONTAINERS_PEAK] = count[g + CONTAINERS] + count[g + RETAINED]
+            if state[b + LEVEL] > state[b + PEAK]:
+                state[b + PEAK] = state[b + LEVEL]
+                state[b + PEAK_AT] = now
+            if i == touched:
+                touched = -1
+            # what changed is written down, and when the volume will be full
+            rate = (
+                state[b + WRITE_RATE]
+                + state[b + LOG_RATE]
+                + state[b + DOWN_RATE]
+                + state[b + UNPACK_RATE]
+            )
+            room = capacity - state[b + LEVEL]
+            ahead = state[b + CHECK_AT] - now
+            if rate > 0.0 and (split or room < rate * ahead):
+                x = room / rate
                 if split:
                     x = INF
-                    if write_rate[i] + unpack_rate[i] > 0.0:
-                        x = (capacity - level[i]) / (write_rate[i] + unpack_rate[i])
-                    if log_rate[i] + down_rate[i] > 0.0:
-                        x = min(x, (root_capacity - root_level[i]) / (log_rate[i] + down_rate[i]))
-                else:
-                    x = (capacity - level[i]) / rate
-                x = now + (x if x > 0.0 else 0.0)
-                if x < check_at[i]:
+                    if state[b + WRITE_RATE] + state[b + UNPACK_RATE] > 0.0:
+                        x = room / (state[b + WRITE_RATE] + state[b + UNPACK_RATE])
+                    if state[b + LOG_RATE] + state[b + DOWN_RATE] > 0.0:
+                        y = root_capacity - state[b + ROOT]
+                        y /= state[b + LOG_RATE] + state[b + DOWN_RATE]
+                        x = min(x, y)
+                x = x if x > 0.0 else 0.0
+                if x < ahead:
                     # far ahead the rates will have changed: look again half-way
-                    x = x if x < now + 60.0 else now + 0.5 * (x - now)
-                    check_at[i] = x
+                    x = now + (x if x < 60.0 else 0.5 * x)
+                    state[b + CHECK_AT] = x
                     _rise(due_at, due_code, dues, x, CHECK * span + i * width)
                     dues += 1
             if mode == FULL_TRACE:
-                if traced > 0 and trace_at[traced - 1] == now and trace_instance[traced - 1] == i:
-                    traced -= 1
                 trace_at[traced] = now
                 trace_instance[traced] = i
-                trace_level[traced] = level[i]
+                trace_level[traced] = state[b + LEVEL]
                 trace_rate[traced] = rate
                 traced += 1
             elif mode == ENVELOPE:
-                _extremes(
-                    snapshots, column_s, columns, i, now, now, level[i], at_boot, stored[i],
-                    flight[i], running[i], stopped[i], logs[i], other[i], 0.0, 0.0, 0.0, 0.0,
-                    containers[i], retained[i],
-                )  # fmt: skip
+                _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
+
+        if touched >= 0:  # as above, for what happened where no job was placed
+            i = touched
+            b = i * STATE
+            rate = (
+                state[b + WRITE_RATE]
+                + state[b + LOG_RATE]
+                + state[b + DOWN_RATE]
+                + state[b + UNPACK_RATE]
+            )
+            room = capacity - state[b + LEVEL]
+            ahead = state[b + CHECK_AT] - now
+            if rate > 0.0 and (split or room < rate * ahead):
+                x = room / rate
+                if split:
+                    x = INF
+                    if state[b + WRITE_RATE] + state[b + UNPACK_RATE] > 0.0:
+                        x = room / (state[b + WRITE_RATE] + state[b + UNPACK_RATE])
+                    if state[b + LOG_RATE] + state[b + DOWN_RATE] > 0.0:
+                        y = root_capacity - state[b + ROOT]
+                        y /= state[b + LOG_RATE] + state[b + DOWN_RATE]
+                        x = min(x, y)
+                x = x if x > 0.0 else 0.0
+                if x < ahead:
+                    # far ahead the rates will have changed: look again half-way
+                    x = now + (x if x < 60.0 else 0.5 * x)
+                    state[b + CHECK_AT] = x
+                    _rise(due_at, due_code, dues, x, CHECK * span + i * width)
+                    dues += 1
+            if mode == FULL_TRACE:
+                trace_at[traced] = now
+                trace_instance[traced] = i
+                trace_level[traced] = state[b + LEVEL]
+                trace_rate[traced] = rate
+                traced += 1
+            elif mode == ENVELOPE:
+                _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
         if hole:
             ends -= 1
             if ends > 0:
@@ -1313,8 +1337,8 @@ def _many(
         if why != DONE:
             return int(why)
         for i in range(known):
-            if book.peak[i] > peaks[r]:
-                peaks[r] = book.peak[i]
+            if book.state[i * STATE + PEAK] > peaks[r]:
+                peaks[r] = book.state[i * STATE + PEAK]
         failed[r] = failures
         if failures > 0:
             full_at[r] = trace.failed_at[0]
@@ -1328,44 +1352,17 @@ def _clear(rules: Rules, jobs: Jobs, book: Book) -> None:
         jobs.step[j] = 0
         jobs.tries[j] = 0
         jobs.instance[j] = -1
-    for i in range(len(book.level)):
-        book.root_level[i] = 0.0
-        book.level[i] = 0.0
-        book.stored[i] = 0.0
-        book.flight[i] = 0.0
-        book.running[i] = 0.0
-        book.stopped[i] = 0.0
-        book.logs[i] = 0.0
-        book.other[i] = 0.0
-        book.write_rate[i] = 0.0
-        book.log_rate[i] = 0.0
-        book.down_rate[i] = 0.0
-        book.down_since[i] = 0.0
-        book.unpack_rate[i] = 0.0
-        book.moved_at[i] = 0.0
-        book.peak[i] = 0.0
-        book.peak_at[i] = 0.0
-        book.booted_at[i] = 0.0
-        book.saturated_s[i] = 0.0
-        book.fresh_free[i] = 0.0
-        book.slots_free[i] = 0
-        book.containers[i] = 0
-        book.retained[i] = 0
-        book.containers_peak[i] = 0
-        book.served[i] = 0
-        book.pulling[i] = 0
-        book.present[i] = 0
-        book.pending[i] = 0
-        book.ticking[i] = 0
-        book.pipe_size[i] = 0
-        book.pipe_down[i] = 0
-        book.pipe_unpack[i] = 0
-        book.credits[i] = rules.credit_ios
-        book.check_at[i] = INF
-        book.down_at[i] = -1.0
-        book.unpack_at[i] = -1.0
-        book.idle_at[i] = -1.0
-        book.gone_at[i] = INF
+    for k in range(len(book.state)):
+        book.state[k] = 0.0
+    for k in range(len(book.count)):
+        book.count[k] = 0
+    for b in range(0, len(book.state), STATE):
+        book.state[b + CREDITS] = rules.credit_ios
+        book.state[b + CHECK_AT] = INF
+        book.state[b + DOWN_AT] = -1.0
+        book.state[b + UNPACK_AT] = -1.0
+        book.state[b + IDLE_AT] = -1.0
+        book.state[b + GONE_AT] = INF
     for k in range(len(book.image_state)):
         book.image_state[k] = ABSENT
         book.image_refs[k] = 0
@@ -1404,7 +1401,7 @@ def compiled() -> Kernel:
     """
     import numba
 
-    options: dict[str, Any] = {"cache": can_cache(), "nogil": True}
+    options: dict[str, Any] = {"cache": can_cache(), "nogil": True, "error_model": "numpy"}
     scope = dict(globals())
     for name in ("_rise", "_sink", "_extremes", "_run", "_clear", "_many"):
         source = globals()[name]
@@ -1455,14 +1452,14 @@ def _marker() -> Path | None:
         return None
 
     try:
-        probe_cache = numba.njit(cache=True)(_same_file(probe))._cache
+        probe_cache: Any = numba.njit(cache=True)(_same_file(probe))
     except RuntimeError:  # "no locator available": no directory that can be written to
         return None
     target = cpu_target.target_context.codegen().magic_tuple()
     source = Path(__file__).read_bytes()
     key = repr((numba.__version__, sys.version_info, target, os.environ.get("NUMBA_BOUNDSCHECK")))
     digest = hashlib.sha256(source + key.encode()).hexdigest()[:16]
-    return Path(probe_cache.cache_path) / f"engine-{digest}.ready"
+    return Path(probe_cache._cache.cache_path) / f"engine-{digest}.ready"
 
 
 def _same_file(function: Any) -> Any:

@@ -154,7 +154,7 @@ def simulate(scenario: Scenario, timeline: bool = True, engine: str = "auto") ->
 def run_scenario(
     scenario: Scenario, on: Ground, *, timeline: bool = False, engine: str = "auto"
 ) -> Run:
-    """The engine's own arrays of a run; a timeline takes a second run, now that its end is known."""
+    """The engine's own arrays; a timeline takes a second run, for its columns need the end."""
     kernel = kernel_for(engine)
     rules, inputs = draws.rules_of(scenario, on), draws.inputs_of(scenario, on)
     run = play(rules, inputs, kernel=kernel)
@@ -215,16 +215,16 @@ def _name(instance: int) -> str:
 
 
 def _instance(on: Ground, run: Run, at: int, timeline: bool) -> InstanceOutcome:
-    gone_at = float(run.book.gone_at[at])
+    gone_at = float(run.of(engine.GONE_AT)[at])
     return InstanceOutcome(
         instance=_name(at),
         capacity_gib=on.capacity_gib,
-        peak_used_gib=float(run.book.peak[at]) / GIB,
-        peak_at_s=float(run.book.peak_at[at]),
-        containers_peak=int(run.book.containers_peak[at]),
-        booted_at_s=float(run.book.booted_at[at]),
+        peak_used_gib=float(run.of(engine.PEAK)[at]) / GIB,
+        peak_at_s=float(run.of(engine.PEAK_AT)[at]),
+        containers_peak=int(run.count_of(engine.CONTAINERS_PEAK)[at]),
+        booted_at_s=float(run.of(engine.BOOTED_AT)[at]),
         gone_at_s=None if gone_at == engine.INF else gone_at,
-        saturated_s=float(run.book.saturated_s[at]),
+        saturated_s=float(run.of(engine.SATURATED_S)[at]),
         timeline=_timeline(run, at) if timeline else None,
     )
 
@@ -252,7 +252,7 @@ def _inspect_risk(scenario: Scenario, on: Ground, run: Run) -> float:
     largest = max(burst.jobs for burst in scenario.bursts)
     running = min(on.slots, scenario.jobs)
     job = scenario.job
-    exhausted = bool(np.any(run.book.credits[: run.instances] <= 0)) and on.bucket.capacity > 0
+    exhausted = bool(np.any(run.of(engine.CREDITS) <= 0)) and on.bucket.capacity > 0
     pressure = latency.Pressure(
         jobs=float(running),
         job_mib=job.writes_mib.median,
@@ -291,26 +291,22 @@ def _verdict(outcome: Outcome, on: Ground) -> str:
     if first is None:
         return _fine(outcome, on)
     submitted = show_count(outcome.jobs_submitted)
-    what = "A container" if first.error.startswith("error writing") and _limited(on) else ""
     failed = (
         f"{show_count(outcome.jobs_failed)} of {submitted} jobs fail."
         if outcome.jobs_failed
         else f"all {submitted} jobs succeed in the end, by being tried again."
     )
-    full = f"{what} is full" if what else "The volume is full"
     return (
-        f"{full} after {show_duration(first.at_s)}: job {show_count(first.job)} fails on"
-        f" {first.instance} with `{first.error}`; {failed} {_held(outcome, on)}"
+        f"The volume is full after {show_duration(first.at_s)}: job {show_count(first.job)} fails"
+        f" on {first.instance} with `{first.error}`; {failed} {_held(outcome, on)}"
     )
-
-
-def _limited(on: Ground) -> bool:
-    return on.root.per_container_limit_gib is not None
 
 
 def _held(outcome: Outcome, on: Ground) -> str:
     """What the volume holds at the first failure, largest first."""
-    held = sorted(outcome.held_gib.items(), key=lambda item: -item[1])
+    apart = on.root.root_capacity_gib is not None  # the system and logs are on another volume
+    inside = {k: v for k, v in outcome.held_gib.items() if not apart or k in COMPONENTS[1:5]}
+    held = sorted(inside.items(), key=lambda item: -item[1])
     shown = [f"{show_size(size)} {_words(name)}" for name, size in held if size > 0.005][:3]
     return f"Of its {show_size(on.capacity_gib)} it then holds {_and(shown)}."
 

@@ -26,15 +26,6 @@ MAX_FAILURES = 100_000
 DRAWS_AT_ONCE = 2_000_000
 """Jobs of all replications of one compiled call: what bounds its memory."""
 
-_per_instance_floats = (
-    "level root_level stored flight running stopped logs other write_rate log_rate down_rate"
-    " down_since unpack_rate moved_at peak peak_at booted_at saturated_s fresh_free"
-).split()
-_per_instance_counts = (
-    "slots_free containers retained containers_peak served pulling present pending ticking"
-    " pipe_size pipe_down pipe_unpack"
-).split()
-
 
 @dataclass(frozen=True)
 class Run:
@@ -49,6 +40,14 @@ class Run:
     failures: int
     rows: int
     ended_at: float
+
+    def of(self, column: int) -> Floats:
+        """A column of `engine`'s state for each instance, as `run.of(engine.PEAK)`."""
+        return np.asarray(self.book.state.reshape(-1, engine.STATE)[: self.instances, column])
+
+    def count_of(self, column: int) -> NDArray[np.int64]:
+        """A column of `engine`'s counts for each instance."""
+        return np.asarray(self.book.count.reshape(-1, engine.COUNT)[: self.instances, column])
 
 
 @dataclass(frozen=True)
@@ -257,7 +256,7 @@ def _first_sizes(rules: Rules, inputs: Inputs, mode: int) -> _Sizes:
         instances += min(rules.max_instances * min(bursts, 4), per_burst * 2)
     return _Sizes(
         ends=max(instances * rules.slots, 1),
-        due=64 + 4 * images + bursts + 12 * instances,
+        due=256 + 4 * images + bursts + 32 * instances,
         swept=jobs + rules.slots + 1,
         trace=3 * jobs + 64 * instances + 1_024 if mode == engine.FULL_TRACE else 1,
         instances=instances,
@@ -279,9 +278,13 @@ def _book(rules: Rules, inputs: Inputs, sizes: _Sizes) -> Book:
     n, jobs = sizes.instances, len(inputs.duration)
     images, layers = len(inputs.first_layer) - 1, len(inputs.layer_bytes)
     jittered = sizes.swept if rules.jitter_s > 0 else 1
-    arrays: dict[str, Any] = {name: np.zeros(n) for name in _per_instance_floats}
-    arrays |= {name: np.zeros(n, np.int64) for name in _per_instance_counts}
-    arrays |= {
+    state = np.zeros((n, engine.STATE))
+    state[:, engine.CREDITS] = rules.credit_ios
+    state[:, [engine.CHECK_AT, engine.GONE_AT]] = INF
+    state[:, [engine.DOWN_AT, engine.UNPACK_AT, engine.IDLE_AT]] = -1.0
+    arrays: dict[str, Any] = {
+        "state": state.ravel(),
+        "count": np.zeros(n * engine.COUNT, np.int64),
         "end_at": np.empty(sizes.ends),
         "end_job": np.empty(sizes.ends, np.int64),
         "due_at": np.empty(sizes.due),
@@ -294,12 +297,6 @@ def _book(rules: Rules, inputs: Inputs, sizes: _Sizes) -> Book:
         "sweep_row": np.empty(jittered, np.int64),
         "next_job": np.empty(jobs, np.int32),
         "again": np.empty(jobs if rules.attempts > 1 else 1, np.int32),
-        "credits": np.full(n, rules.credit_ios),
-        "check_at": np.full(n, INF),
-        "down_at": np.full(n, -1.0),
-        "unpack_at": np.full(n, -1.0),
-        "idle_at": np.full(n, -1.0),
-        "gone_at": np.full(n, INF),
         "image_state": np.zeros(n * images, np.int64),
         "image_refs": np.zeros(n * images, np.int64),
         "image_at": np.zeros(n * images),
