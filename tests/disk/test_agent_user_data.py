@@ -77,6 +77,9 @@ def test_a_script_is_read_as_bash_runs_it(script: str, tmp_path: Path) -> None:
         f"echo 'ECS_A=1 >> {CONFIG}",
         f"cat <<EOF >> {CONFIG}\nECS_A=1",
         f"printf '%5.2f' 1 >> {CONFIG}",
+        f"echo (redacted) >> {CONFIG}",
+        f"echo '(redacted)' >> {CONFIG}",
+        f"cat <<'EOF' >> {CONFIG}\n(redacted)\nECS_B=1\nEOF",
     ],
 )
 def test_what_cannot_be_followed_is_named_and_not_believed(script: str) -> None:

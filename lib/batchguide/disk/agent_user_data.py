@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from batchguide.disk.shell_words import UNKNOWN, ShellError
 from batchguide.disk.shell_writes import writes_to
+from batchguide.redaction import REDACTED
 
 _CONFIG: Final = "ecs.config"
 _SCRIPT_TYPES: Final = ("text/x-shellscript", "text/cloud-boothook")
@@ -75,6 +76,8 @@ class _File:
             self.written.clear()
             self.overwritten = True
         self.written.append(text)
+        if REDACTED in text:
+            self.not_understood.append(f"a line that the capture shows only as {REDACTED}")
 
 
 def _parts(user_data: str) -> Iterator[tuple[str, str]]:
