@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from batchguide import facts
@@ -29,7 +29,7 @@ from batchguide.account.volumes import USER_DATA, ami_id_of, generation_of
 from batchguide.account.workload import LIST_JOBS
 from batchguide.disk.agent_config import AgentSettings
 from batchguide.disk.agent_user_data import settings_in_user_data
-from batchguide.disk.fields import Spread
+from batchguide.disk.fields import ScenarioError, Spread
 from batchguide.disk.layers import bytes_added_together
 from batchguide.disk.scenario import (
     AgentSpec,
@@ -147,7 +147,8 @@ def _of_instances(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
             missing += [*account.lacks(*USER_DATA.split(":")), f"user data of {instance.id}"]
         elif text not in seen:
             seen[text] = _settings(text, {}, f"user data of {instance.id}", path)
-            if env.managed and "ECS_CLUSTER" not in settings_in_user_data(text).assignments:
+            settings = seen[text][0]
+            if env.managed and settings and "ECS_CLUSTER" not in settings.assigned:
                 why = f"ECS settings of {instance.id}, which its user data does not write"
                 seen[text] = (None, (why,))
     return _judged(list(seen.values()), tuple(missing))
@@ -165,7 +166,7 @@ def _settings(
     given = {name: value for name, value in read.assignments.items() if value is not None}
     kept = {} if read.overwrites else base
     settings = AgentSettings.from_env({**kept, **given})
-    return SettingsInForce(settings, tuple(given), origin, path), ()
+    return SettingsInForce(settings, tuple(read.assignments), origin, path), ()
 
 
 def _judged(
@@ -202,36 +203,60 @@ def scenario_of(
     Without a shape, the one with the most jobs, with the images of all. What jobs write stands in
     no API: give `writes_mib`, or the scenario's own default is taken and named in `assumed`.
     """
+    draft = draft_of(account, env, shape, writes_mib)
+    if draft.scenario is None:
+        return draft
+    try:
+        return replace(draft, scenario=Scenario.from_dict(draft.scenario.to_dict()))
+    except ScenarioError as error:  # AWS's own figures lie outside what the model knows
+        return Observed(None, (str(error),), ())
+
+
+def draft_of(
+    account: Account,
+    env: ComputeEnvironment,
+    shape: JobShape | None = None,
+    writes_mib: float | None = None,
+) -> Observed:
+    """`scenario_of` with figures as the account has them, whether a forecast takes them or not."""
     workload = workload_of(account, env)
-    volume = data_volumes(account, env)
-    agent = agent_settings_of(account, env)
-    chosen = shape or (workload.shapes[0] if workload.shapes else None)
-    missing = [*volume.missing, *agent.missing]
-    if chosen is None:
-        missing += [*workload.missing, *(() if workload.missing else (f"jobs of {env.name}",))]
+    chosen = shape or next(iter(workload.shapes), None)
+    shapes = (shape,) if shape else workload.shapes
+    volume = data_volumes(account, env).smallest
+    agent = agent_settings_of(account, env).kinds
     bursts = _bursts(_jobs(account, env))
     type_ = instance_type_of(account, env, chosen)
-    missing += [] if bursts else [*account.lacks(*LIST_JOBS.split(":")), "times of submission"]
-    missing += [] if type_ else [f"instance type of {env.name}"]
-    images = [chosen.image] if shape and chosen else list(workload.images)
-    footprint = footprint_of(account, images)
-    missing += footprint.missing
-    if not (chosen and bursts and type_ and volume.smallest and agent.kinds) or footprint.missing:
-        return Observed(None, tuple(dict.fromkeys(missing)), ())
+    footprint = footprint_of(account, [each.image for each in shapes])
+    if not (chosen and volume and agent and bursts and type_) or footprint.missing:
+        return Observed(None, _missing_for_scenario(account, env, shapes), ())
     scenario = Scenario(
         bursts=bursts,
         name=f"{chosen.definition} on {env.name}",
         job=_job(chosen, writes_mib),
-        image=ImageSpec(images=_images(account, workload.shapes if not shape else (chosen,))),
+        image=ImageSpec(images=_images(account, shapes)),
         instance=InstanceSpec(type=type_, ami=_generation(account, env)),
-        volume=_volume(volume.smallest),
-        agent=_agent(max(agent.kinds, key=lambda each: each.settings.task_cleanup_wait_s)),
+        volume=_volume(volume),
+        agent=_agent(max(agent, key=lambda each: each.settings.task_cleanup_wait_s)),
         fleet=_fleet(account, env),
     )
     assumed = ["pull_mibps", "volume.used_gib"]
     assumed += [] if writes_mib is not None else ["job.writes_mib"]
     assumed += [] if chosen.duration_s else ["job.duration_s"]
-    return Observed(Scenario.from_dict(scenario.to_dict()), (), tuple(assumed))
+    return Observed(scenario, (), tuple(assumed))
+
+
+def _missing_for_scenario(
+    account: Account, env: ComputeEnvironment, shapes: tuple[JobShape, ...]
+) -> tuple[str, ...]:
+    jobs = (*account.lacks(*LIST_JOBS.split(":")), f"jobs of {env.name}")
+    named = (
+        *data_volumes(account, env).missing,
+        *agent_settings_of(account, env).missing,
+        *workload_of(account, env).missing,
+        *footprint_of(account, [each.image for each in shapes]).missing,
+        *(() if shapes and _bursts(_jobs(account, env)) else jobs),
+    )
+    return tuple(dict.fromkeys(named)) or (f"instances of {env.name}, or their type",)
 
 
 def _job(shape: JobShape, writes_mib: float | None) -> ScenarioJob:
@@ -357,6 +382,7 @@ __all__ = [
     "Observed",
     "SettingsInForce",
     "agent_settings_of",
+    "draft_of",
     "footprint_of",
     "instance_type_of",
     "layers_of",

@@ -140,8 +140,9 @@ def _images(containers: Iterable[Fields]) -> tuple[str, ...]:
 
 def required(container: Fields, kind: str) -> float | None:
     """A resource requirement (VCPU, MEMORY, GPU) of a container."""
-    for each in rows(container, "resourceRequirements"):
-        if each.get("type") == kind:
+    listed = container.get("resourceRequirements")
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each, dict) and each.get("type") == kind:
             return number(each, "value")
     return None
 
@@ -192,32 +193,42 @@ def _described(where: Where, id: str, row: Fields) -> Job:
         status_reason=text(row, "statusReason"),
         reason=text(container, "reason"),
         exit_code=integer(container, "exitCode"),
-        image=next((image for each in parts if (image := text(each, "image"))), None),
+        image=text(container, "image") or next(iter(_images(parts)), None),
         vcpus=vcpus_of(parts),
         memory_mib=memory_mib_of(parts),
         created_at=instant(row, "createdAt"),
         started_at=instant(row, "startedAt"),
         stopped_at=instant(row, "stoppedAt"),
         array_size=whole(array, "size") if array else None,
-        attempts=tuple(_attempt(each) for each in rows(row, "attempts")),
+        attempts=tuple([_attempt(each) for each in rows(row, "attempts")]),
         described=True,
     )
 
 
 def _attempt(row: Fields) -> Attempt:
-    container = inner(row, "container")
-    task = container if container else next(rows(row, "taskProperties"), {})
-    parts = (container,) if container else tuple(rows(task, "containers"))
-    codes = [integer(each, "exitCode") for each in parts]
-    reasons = [reason for each in parts if (reason := text(each, "reason"))]
+    task = inner(row, "container")
+    if task:
+        reason, exit_code = text(task, "reason"), integer(task, "exitCode")
+    else:
+        task = next(rows(row, "taskProperties"), {})
+        reason, exit_code = _of_containers(tuple(rows(task, "containers")))
     return Attempt(
         started_at=instant(row, "startedAt"),
         stopped_at=instant(row, "stoppedAt"),
         container_instance_arn=text(task, "containerInstanceArn"),
         task_arn=text(task, "taskArn"),
-        exit_code=next((code for code in codes if code), codes[0] if codes else None),
-        reason="; ".join(reasons) or None,
+        exit_code=exit_code,
+        reason=reason,
         status_reason=text(row, "statusReason"),
+    )
+
+
+def _of_containers(parts: tuple[Fields, ...]) -> tuple[str | None, int | None]:
+    """The reasons of several containers together, and the first exit code that is not 0."""
+    reasons = [reason for each in parts if (reason := text(each, "reason"))]
+    codes = [integer(each, "exitCode") for each in parts]
+    return "; ".join(reasons) or None, next(
+        (code for code in codes if code), codes[0] if codes else None
     )
 
 

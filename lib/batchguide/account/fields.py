@@ -19,7 +19,7 @@ from batchguide.units import GIB
 Fields = Mapping[str, Any]
 
 _EMPTY: Fields = {}
-_LATEST_S = 253_402_300_799  # the year 9999: beyond it no instant can be written
+_LATEST_MS = 253_402_300_799_000  # the year 9999: beyond it no instant can be written
 _LARGEST_USER_DATA = 1 << 20  # bytes; EC2 takes 16 KiB, and a bomb of gzip takes more
 
 
@@ -74,8 +74,7 @@ def inner(fields: Fields, name: str) -> Fields:
 def rows(fields: Fields, name: str) -> Iterator[Fields]:
     """The structures of a list."""
     value = fields.get(name)
-    if isinstance(value, list):
-        yield from (row for row in value if isinstance(row, dict))
+    return iter([row for row in value if isinstance(row, dict)] if isinstance(value, list) else ())
 
 
 def texts(fields: Fields, name: str) -> tuple[str, ...]:
@@ -89,13 +88,9 @@ def texts(fields: Fields, name: str) -> tuple[str, ...]:
 def instant(fields: Fields, name: str) -> datetime | None:
     """Milliseconds since the epoch (Batch), or ISO-8601 text (all others), as aware UTC."""
     value = fields.get(name)
-    if isinstance(value, str):
-        return _instant_of_text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not 0 < value <= _LATEST_S * 1000:
-        return None
-    return datetime.fromtimestamp(value / 1000, UTC)
+    if isinstance(value, int | float) and 0 < value <= _LATEST_MS and value is not True:
+        return datetime.fromtimestamp(value / 1000, UTC)
+    return _instant_of_text(value) if isinstance(value, str) else None
 
 
 def _instant_of_text(value: str) -> datetime | None:

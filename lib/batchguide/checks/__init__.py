@@ -14,6 +14,8 @@ from batchguide.account import Account, Gap
 from batchguide.checks import (  # noqa: F401  each import registers its checks
     compute_environments,
     disk_agent,
+    disk_churn,
+    disk_custom_ami,
     disk_density,
     disk_drift,
     disk_failures,

@@ -16,7 +16,7 @@ from batchguide.account import (
     fleet_of,
     workload_of,
 )
-from batchguide.account_scenario import Footprint, footprint_of, scenario_of
+from batchguide.account_scenario import Footprint, draft_of, footprint_of
 from batchguide.checks.budget import Density, allowed_types, densest_of, left_for_each_gib
 from batchguide.checks.common import (
     FLEET,
@@ -30,6 +30,7 @@ from batchguide.checks.common import (
     on_instances,
     threshold,
 )
+from batchguide.disk.fields import ScenarioError
 from batchguide.disk.scenario import Burst, Fleet, Scenario
 from batchguide.findings import (
     Evidence,
@@ -140,11 +141,11 @@ def forecast_of(account: Account, env: ComputeEnvironment) -> Forecast | None:
 
     One instance with its share of the jobs stands for all of them.
     """
-    observed = scenario_of(account, env)
-    if observed.scenario is None:
+    draft = draft_of(account, env)
+    judged = _judged(one_instance(draft.scenario)) if draft.scenario is not None else None
+    if judged is None:
         return None
-    full, verdict = _judged(one_instance(observed.scenario))
-    return Forecast(full, verdict, f"forecast, assumed: {', '.join(observed.assumed)}")
+    return Forecast(*judged, f"forecast, assumed: {', '.join(draft.assumed)}")
 
 
 def one_instance(scenario: Scenario) -> Scenario:
@@ -164,10 +165,17 @@ def one_instance(scenario: Scenario) -> Scenario:
 
 
 @lru_cache(maxsize=1024)
-def _judged(scenario: Scenario) -> tuple[bool, str]:
-    """Equal environments have equal scenarios, and equal scenarios have equal outcomes."""
+def _judged(draft: Scenario) -> tuple[bool, str] | None:
+    """Equal environments have equal scenarios, and equal scenarios have equal outcomes.
+
+    None when a figure lies outside what the model takes: then the arithmetic alone decides.
+    """
     from batchguide.disk.outcome import simulate
 
+    try:
+        scenario = Scenario.from_dict(draft.to_dict())
+    except ScenarioError:
+        return None
     outcome = simulate(scenario, timeline=False)
     room = 1 - threshold("min_free_share")
     fullest = max(outcome.instances, key=lambda each: each.peak_used_gib, default=None)

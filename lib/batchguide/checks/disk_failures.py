@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from batchguide.account import Account, Attempt, Job, JobQueue
+from batchguide.account import Account, Attempt, Job, JobQueue, Where
 from batchguide.checks.common import (
     DESCRIBE_JOBS,
     LIST_JOBS,
@@ -157,45 +157,58 @@ def symptoms(
     found: list[Symptom] = []
     attempts = 0
     unseen = []
-    matched: dict[str, bool] = {}
+    harmless: set[str | None] = {None}
     for job in account.jobs_of(queue):
-        if job.status == "FAILED" and not job.described:
-            unseen.append(job)
         attempts += len(job.attempts)
-        for container, at, reasons in _reasons(account, job):
-            for text, path in reasons:
-                if text not in matched:
-                    matched[text] = pattern.search(text) is not None
-                if matched[text]:
-                    found.append(Symptom(job, text, path, container, at))
-                    break
-    return found, attempts, [job for job in unseen if job.id not in {it.job.id for it in found}]
+        symptom = None
+        for at, attempt in enumerate(job.attempts):
+            texts = _of_attempt(account, job, at, attempt)
+            symptom = _matching(texts, pattern, harmless)
+            if symptom is not None:
+                arn, ended = attempt.container_instance_arn, attempt.stopped_at
+                found.append(Symptom(job, *symptom, arn, ended))
+        if not job.attempts:
+            symptom = _matching(_of_job(job), pattern, harmless)
+            if symptom is not None:
+                found.append(Symptom(job, *symptom, None, job.stopped_at))
+        if symptom is None and job.status == "FAILED" and not job.described:
+            unseen.append(job)
+    return found, attempts, unseen
 
 
-Reasons = list[tuple[str, str]]
+Texts = tuple[tuple[str | None, Where, str], ...]  # a text, its row, the field in it
 
 
-def _reasons(account: Account, job: Job) -> Iterator[tuple[str | None, datetime | None, Reasons]]:
-    """For each attempt: its container instance, its end, and its texts with their places."""
-    for at, attempt in enumerate(job.attempts):
-        yield (
-            attempt.container_instance_arn,
-            attempt.stopped_at,
-            list(_of_attempt(account, job, at, attempt)),
-        )
-    if not job.attempts:
-        own = ((job.reason, "container.reason"), (job.status_reason, "statusReason"))
-        yield None, job.stopped_at, [(text, job.where.path(at)) for text, at in own if text]
+def _of_job(job: Job) -> Texts:
+    return (
+        (job.reason, job.where, "container.reason"),
+        (job.status_reason, job.where, "statusReason"),
+    )
 
 
-def _of_attempt(account: Account, job: Job, at: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
-    if attempt.reason:
-        yield attempt.reason, job.where.path(f"attempts[{at}].container.reason")
-    if attempt.status_reason:
-        yield attempt.status_reason, job.where.path(f"attempts[{at}].statusReason")
+def _of_attempt(account: Account, job: Job, at: int, attempt: Attempt) -> Texts:
+    own = (
+        (attempt.reason, job.where, f"attempts[{at}].container.reason"),
+        (attempt.status_reason, job.where, f"attempts[{at}].statusReason"),
+    )
     task = account.task_by_arn.get(attempt.task_arn or "")
-    if task is not None:  # ECS keeps up to 1024 characters of what Batch cuts at 255
-        yield from ((reason, task.where.path()) for reason in task.reasons)
+    if task is None:
+        return own
+    # ECS keeps up to 1024 characters of what Batch cuts at 255
+    return (*own, *((reason, task.where, "") for reason in task.reasons))
+
+
+def _matching(
+    texts: Texts, pattern: re.Pattern[str], harmless: set[str | None]
+) -> tuple[str, str] | None:
+    """The first text that matches, with its path; most jobs end with one of a few texts."""
+    for text, where, field in texts:
+        if text in harmless or text is None:
+            continue
+        if pattern.search(text):
+            return text, where.path(field)
+        harmless.add(text)
+    return None
 
 
 def black_hole(found: list[Symptom]) -> tuple[str, int] | None:
