@@ -265,10 +265,14 @@ class _Draws:
         return self._of(_uniforms, quantity)
 
     def _of(self, stream: Any, quantity: int) -> Floats:
-        if self.runs == 1:
-            return np.asarray(stream(self.seed, quantity, self.jobs, self.first))
-        runs = range(self.first, self.first + self.runs)
-        return np.concatenate([stream(self.seed, quantity, self.jobs, run) for run in runs])
+        return _block(stream, self.seed, quantity, self.jobs, self.first, self.runs)
+
+
+@lru_cache(maxsize=6)  # of at most 16 MB each: a search asks for the same ones at every point
+def _block(stream: Any, seed: int, quantity: int, jobs: int, first: int, runs: int) -> Floats:
+    if runs == 1:
+        return np.asarray(stream(seed, quantity, jobs, first))
+    return np.concatenate([stream(seed, quantity, jobs, run) for run in range(first, first + runs)])
 
 
 @lru_cache(maxsize=32)

@@ -100,6 +100,7 @@ class InstanceOutcome:
 class Outcome:
     """A forecast. `failures` holds at most the first 100,000; `jobs_failed` counts all.
 
+    `finished_at_s` is when the last job ended, `ended_at_s` when the last byte was freed.
     `held_gib` is what the volume held at the first failure, by component.
     `inspect_timeout_risk` is the chance, for a container that starts at the worst moment, that
     Docker does not answer the agent in time (`CannotInspectContainerError`); a model, see
@@ -114,6 +115,7 @@ class Outcome:
     first_failure: Failure | None
     failures: tuple[Failure, ...]
     peak_used_gib: float
+    finished_at_s: float
     ended_at_s: float
     inspect_timeout_risk: float
     instances: tuple[InstanceOutcome, ...]
@@ -133,6 +135,7 @@ class Outcome:
             },
             "first_failure": None if first is None else _failure_dict(first),
             "peak_used_gib": _rounded(self.peak_used_gib),
+            "finished_at_s": _rounded(self.finished_at_s),
             "ended_at_s": _rounded(self.ended_at_s),
             "inspect_timeout_risk": _rounded(self.inspect_timeout_risk),
             "instances": [_instance_dict(each, timeline) for each in self.instances],
@@ -184,6 +187,7 @@ def _outcome(scenario: Scenario, on: Ground, run: Run, *, timeline: bool) -> Out
         first_failure=failures[0] if failures else None,
         failures=failures,
         peak_used_gib=max((each.peak_used_gib for each in instances), default=0.0),
+        finished_at_s=float(run.jobs.end.max()),
         ended_at_s=float(run.ended_at),
         inspect_timeout_risk=_inspect_risk(scenario, on, run),
         instances=instances,
@@ -283,7 +287,7 @@ def _no_slot(scenario: Scenario, on: Ground) -> Outcome:
             f"no slot: fleet.max_vcpus {scenario.fleet.max_vcpus} allows no {kind} of"
             f" {on.vcpus} vCPUs; all {show_count(scenario.jobs, 'job')} stay RUNNABLE."
         )
-    return Outcome(scenario, verdict, scenario.jobs, 0, 0, None, (), 0.0, 0.0, 0.0, ())
+    return Outcome(scenario, verdict, scenario.jobs, 0, 0, None, (), 0.0, 0.0, 0.0, 0.0, ())
 
 
 def _verdict(outcome: Outcome, on: Ground) -> str:

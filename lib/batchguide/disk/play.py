@@ -49,6 +49,10 @@ class Run:
         """A column of `engine`'s counts for each instance."""
         return np.asarray(self.book.count.reshape(-1, engine.COUNT)[: self.instances, column])
 
+    def peaks(self) -> Floats:
+        """Peak bytes of each instance."""
+        return self.of(engine.PEAK)
+
 
 @dataclass(frozen=True)
 class Replications:
