@@ -6,6 +6,7 @@ import pytest
 from batchguide.findings import Finding, Severity, Status
 from batchguide.report import harvest
 from batchguide.report.execute import Executed, Problem
+from batchguide.report.forecast import Basis
 from batchguide.views.markup import REPORT_MIME, Shown
 
 HEALTHY_OUTCOME = {"verdict": "All 5 jobs succeed.", "jobs": {"submitted": 5, "failed": 0}}
@@ -168,3 +169,30 @@ def test_a_page_that_stopped_outweighs_what_was_found(refused, code):
     assert "size is -1" in found["verdict"]
     assert found["problem"]["cell"] == "3, id open"
     assert found["summary"]["FAIL"] == 1
+    assert "DISK-002 says FAIL" in found["verdict"], "what was found stays said"
+
+
+@pytest.mark.parametrize(
+    ("basis", "fail_on", "allow_unknown", "code"),
+    [
+        (Basis(missing=("batch:ListJobs",), why="no forecast"), "high", False, 2),
+        (Basis(missing=("batch:ListJobs",), why="no forecast"), "high", True, 0),
+        (Basis(missing=("batch:ListJobs",), why="no forecast"), "never", False, 0),
+        (Basis(why="no forecast, for no job ran"), "high", False, 0),
+    ],
+)
+def test_a_forecast_that_could_not_be_made_is_not_healthy(basis, fail_on, allow_unknown, code):
+    found = harvest.document([executed(findings_value(PASS))], None, basis)
+
+    assert harvest.exit_code_of(found, fail_on, allow_unknown) == code
+    assert found["verdict"].endswith(f"; {basis.why}.")
+
+
+def test_the_verdict_is_one_sentence_and_the_outcome_keeps_all_of_its_own():
+    said = "The volume is full after 9 min: 2 of 5 jobs fail. Of its 7.9 GiB it holds 7 GiB layers."
+    outcome = FULL_OUTCOME | {"verdict": said}
+
+    found = document({"kind": "outcome", "outcome": outcome})
+
+    assert found["verdict"] == "forecast: the volume is full after 9 min: 2 of 5 jobs fail."
+    assert found["outcome"]["verdict"] == said

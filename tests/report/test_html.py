@@ -15,11 +15,14 @@ from test_harvest import (
     findings_value,
 )
 
+from batchguide import checks
 from batchguide.report import harvest
 from batchguide.report.execute import Executed, Problem
+from batchguide.report.forecast import Basis
 from batchguide.report.html import SHOWN, build, not_seen, tone_of
 from batchguide.report.render import Rendering, clean, markdown
 
+LOST = Basis(missing=("batch:ListJobs",), why="no forecast, for the capture is short")
 MAX_BYTES = 1_300_000
 SPEC = {"data": {"values": [{"n": 1}]}, "mark": "bar", "encoding": {"x": {"field": "n"}}}
 VEGALITE = "application/vnd.vegalite.v5+json"
@@ -109,13 +112,23 @@ def test_what_could_not_be_seen_is_listed_before_the_pages():
     assert html.index("ec2:DescribeImages") < html.index("<article")
 
 
-def test_only_the_worst_stand_on_the_first_screen_and_the_rest_is_counted():
-    many = [finding(resource=f"env-{at}") for at in range(SHOWN + 3)]
+def test_only_the_worst_kinds_stand_on_the_first_screen_and_the_rest_is_counted():
+    many = [finding(check=f"DISK-{at}") for at in range(SHOWN + 3)]
 
     html = page_of(findings_value(*many))
 
     assert html.count('class="resource"') == SHOWN
-    assert "and 3 more below" in html
+    assert "and 3 more kinds of problem, below" in html
+
+
+def test_one_problem_of_many_resources_is_told_once_and_by_its_title():
+    many = [finding(check="DISK-001", resource=f"queue-{at}") for at in range(3)]
+
+    html = page_of(findings_value(*many))
+
+    assert html.count('class="resource"') == 1
+    assert "queue-0</span> and 2 more: " in html
+    assert f"<b>{checks.registry()['DISK-001'].title}</b>" in html
 
 
 @pytest.mark.parametrize(
@@ -159,10 +172,34 @@ def test_missing_permissions_are_grouped_with_the_questions_they_leave_open():
         finding("FAIL"),
     ]
 
-    assert not_seen([one.to_dict() for one in both]) == [
+    found = harvest.document([executed(findings_value(*both))], None, LOST)
+
+    assert not_seen(found) == [
         ("ec2:DescribeImages", ["AMI-001", "CE-001"]),
         ("a size", ["CE-001"]),
+        ("batch:ListJobs", ["the forecast"]),
     ]
+
+
+def test_a_forecast_that_could_not_be_made_says_why_and_takes_the_green_away():
+    page = executed(findings_value(finding("PASS")))
+    lost = harvest.document([page], None, LOST)
+    idle = harvest.document([page], None, Basis(why="no forecast, for no job ran"))
+
+    assert (tone_of(lost), tone_of(idle)) == ("unknown", "good")
+    assert "No forecast, for the capture is short." in build([page], lost)
+    assert "No forecast, for no job ran." in build([page], idle)
+
+
+def test_a_forecast_of_an_account_says_whose_hour_it_is_and_what_is_assumed():
+    page = executed({"kind": "outcome", "outcome": FULL_OUTCOME})
+    basis = Basis(environment="env-a", assumed=("job.writes_mib",))
+
+    html = build([page], harvest.document([page], None, basis))
+
+    assert "The busiest hour of <b>env-a</b>" in html
+    assert "assumed, for AWS does not tell: job.writes_mib" in html
+    assert "<b>2</b> of <b>5</b> jobs fail" in html
 
 
 def test_a_sample_is_loudly_a_sample():

@@ -10,10 +10,11 @@ import nbformat
 import pytest
 
 from batchguide.capture import Capture, CaptureError, load_capture, save_capture
+from batchguide.disk.scenario import load_scenario
 from batchguide.errors import UserError
 from batchguide.report import execute, run
 from batchguide.report.pages import PageError
-from batchguide.report.run import ReportError, report_pages, run_report
+from batchguide.report.run import ReportError, report_account, report_pages, run_report
 
 PAGES = Path(__file__).parent / "pages"
 GOOD = str(PAGES / "good.ipynb")
@@ -79,13 +80,12 @@ def test_files_are_named_after_page_account_region_and_time(tmp_path, capture_pa
     assert found["pages"][0]["parameters"]["count"] == 9
 
 
-def test_the_kernel_says_nothing_and_progress_is_a_line_a_cell(tmp_path, capfd):
+def test_the_kernel_says_nothing_and_progress_is_a_line_a_section(tmp_path, capfd):
     lines: list[str] = []
 
     run_report(GOOD, {}, tmp_path, progress=lines.append)
 
-    assert lines[-1] == "good [5] Look at the volume"
-    assert len(lines) == 5
+    assert lines == ["good: Is it healthy?", "good: Run every check", "good: Look at the volume"]
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
 
@@ -203,14 +203,52 @@ def test_several_pages_make_one_report_and_share_parameters(tmp_path, capture_pa
     assert report.exit_code == 70
 
 
-def test_without_pages_the_account_pages_run_in_a_folder_of_their_own(
-    tmp_path, monkeypatch, capture_path
+@pytest.fixture
+def account_pages(tmp_path, monkeypatch):
+    """A health page that needs nothing but time, and a forecast page that shows its scenario."""
+    health = (PAGES / "good.ipynb").read_text().replace('\\"outcome\\", ', '\\"other\\", ')
+    (tmp_path / "20-check-account-health.ipynb").write_text(health)
+    forecast = (
+        (PAGES / "broken.ipynb").read_text().replace("size_gib: float = 8.0", "scenario = ''")
+    )
+    (tmp_path / "30-estimate-disk.ipynb").write_text(forecast.replace("size_gib / 0", "scenario"))
+    monkeypatch.setattr("batchguide.report.pages.runbooks_path", lambda: tmp_path)
+
+
+def parameters_of(report):
+    pages = json.loads(report.json.read_text())["pages"]
+    return {page["runbook"]: page["parameters"] for page in pages}
+
+
+def test_an_account_report_forecasts_the_accounts_own_hour(account_pages, tmp_path):
+    report = report_account(out_dir=tmp_path / "reports")
+
+    meta = load_capture("demo:disk-full").meta
+    assert report.html.parent == tmp_path / "reports" / run.label_of(meta)
+    parameters = parameters_of(report)
+    assert parameters["20-check-account-health"]["capture"] == "demo:disk-full"
+    asked = load_scenario(parameters["30-estimate-disk"]["scenario"])
+    assert sum(burst.jobs for burst in asked.bursts) == 1000
+    found = json.loads(report.json.read_text())
+    assert found["basis"]["environment"] == "simulate-on-demand"
+    assert "job.writes_mib" in found["basis"]["assumed"]
+
+
+def test_a_given_scenario_is_forecast_instead(account_pages, tmp_path):
+    report = report_account({"scenario": "mine.yaml"}, tmp_path / "reports")
+
+    assert parameters_of(report)["30-estimate-disk"]["scenario"] == "mine.yaml"
+    assert json.loads(report.json.read_text())["basis"] is None
+
+
+def test_a_capture_that_says_too_little_gets_no_forecast_of_somebody_elses_jobs(
+    account_pages, tmp_path, capture_path
 ):
-    monkeypatch.setattr(run, "ACCOUNT_PAGES", (GOOD,))
+    report = report_account({"capture": capture_path}, tmp_path / "reports")
 
-    report = report_pages(parameters={"capture": capture_path}, out_dir=tmp_path / "reports")
-
-    assert report.html.parent == tmp_path / "reports" / "123456789012-eu-west-1-20261122T030000Z"
+    assert list(parameters_of(report)) == ["20-check-account-health"]
+    assert "no forecast, for the capture does not say enough" in report.verdict
+    assert "batch:ListJobs" in json.loads(report.json.read_text())["basis"]["missing"]
 
 
 def test_a_capture_from_standard_input_is_kept_beside_its_report(tmp_path, capture_path):
@@ -242,13 +280,13 @@ def test_a_capture_from_standard_input_is_kept_beside_its_report(tmp_path, captu
     ],
 )
 def test_a_label_is_a_file_name_whatever_the_capture_says(meta, label):
-    assert run._label(meta) == label
+    assert run.label_of(meta) == label
 
 
 def test_labels_sort_by_account_region_and_time():
     moments = ["2026-01-02T00:00:00Z", "2026-01-10T00:00:00Z", "2026-11-01T00:00:00Z"]
 
-    labels = [run._label(META | {"taken_at": moment}) for moment in moments]
+    labels = [run.label_of(META | {"taken_at": moment}) for moment in moments]
 
     assert labels == sorted(labels)
     assert not any(re.search(r"[:/\s]", label) for label in labels)

@@ -108,7 +108,7 @@ class _Steps:
     def __init__(self, page: Page, say: Say) -> None:
         self.page, self.say = page.name, say
         self.section, self.cell = page.name, "?"
-        self.count = 0
+        self.count, self.told = 0, ""
 
     def started(self, cell: Any, cell_index: int) -> None:
         """nbclient calls this before each cell, Markdown included."""
@@ -117,7 +117,9 @@ class _Steps:
         elif cell.cell_type == "code":
             self.count += 1
             self.cell = f"{self.count}, id {cell.get('id', 'none')}"
-            self.say(f"{self.page} [{self.count}] {self.section}")
+            if self.section != self.told:
+                self.say(f"{self.page}: {self.section}")
+                self.told = self.section
 
     def problem(self, error: str, message: str, refused: bool) -> Problem:
         """A failure in the cell that was started last."""

@@ -14,6 +14,7 @@ Any other kind is kept, in order, under `also`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,21 @@ from batchguide.views.prose import health_verdict
 
 if TYPE_CHECKING:
     from batchguide.report.execute import Executed
+    from batchguide.report.forecast import Basis
 
 SCHEMA = 1
-EXIT_FOUND, EXIT_REFUSED, EXIT_INTERNAL = 1, 64, 70
+EXIT_FOUND, EXIT_UNTOLD, EXIT_REFUSED, EXIT_INTERNAL = 1, 2, 64, 70
 
 Values = Sequence[dict[str, Any]]
 
 
-def document(pages: Sequence[Executed], capture_meta: dict[str, Any] | None) -> dict[str, Any]:
-    """All that the pages found; a value that no page displayed is None or empty, never made up."""
+def document(
+    pages: Sequence[Executed], capture_meta: dict[str, Any] | None, basis: Basis | None = None
+) -> dict[str, Any]:
+    """All that the pages found; a value that no page displayed is None or empty, never made up.
+
+    `basis` tells what the forecast of an account stands on, or why there is none.
+    """
     values = [value for page in pages for value in displayed(page.notebook)]
     findings = _findings(values)
     outcomes = _named(values, "outcome")
@@ -46,6 +53,7 @@ def document(pages: Sequence[Executed], capture_meta: dict[str, Any] | None) -> 
         "findings": [finding.to_dict() for finding in findings or ()],
         "outcome": outcomes[0] if outcomes else None,
         "comparisons": outcomes[1:],
+        "basis": basis.to_dict() if basis else None,
         "also": [value for value in values if value["kind"] not in known],
         "problem": problem.to_dict() if problem else None,
     }
@@ -63,29 +71,35 @@ def displayed(notebook: Any) -> Iterator[dict[str, Any]]:
 
 
 def _verdicts(found: dict[str, Any], findings: Sequence[Finding] | None, said: Values) -> list[str]:
-    """What stopped the pages; or what is wrong, and what is forecast."""
-    if found["problem"]:
-        return [_part(found["problem"]["sentence"])]
+    """What stopped a page, what is wrong, and what is forecast."""
     parts = [str(one) for one in said]
     if findings is not None and not parts:
         parts.append(health_verdict(findings))
     if found["outcome"]:
         told = str(found["outcome"].get("verdict") or "no verdict")
-        parts.append(f"forecast: {told}")
-    return [_part(part) for part in parts] or ["no page said anything about the account"]
+        parts.append(f"forecast: {_first_sentence(told)}")
+    elif found["basis"]:
+        parts.append(found["basis"]["why"])
+    if found["problem"]:
+        parts.insert(0, found["problem"]["sentence"])
+    return [_part(part) for part in parts if part] or ["no page said anything about the account"]
 
 
 def exit_code_of(found: dict[str, Any], fail_on: str, allow_unknown: bool) -> int:
     """The process's answer: findings by the threshold; a forecast with failed jobs is a 1.
 
     A forecast has no severity. That the jobs one asked about will fail is what one wanted to be
-    stopped by, so that only the threshold `never` silences it.
+    stopped by, so that only the threshold `never` silences it. Nor has a forecast that could not
+    be made: it is a 2.
     """
     if found["problem"]:
         return int(found["problem"]["exit_code"])
     code = exit_code([finding_from(one) for one in found["findings"]], fail_on, allow_unknown)
     jobs = (found["outcome"] or {}).get("jobs") or {}
-    return EXIT_FOUND if fail_on != "never" and jobs.get("failed") else code
+    if fail_on != "never" and jobs.get("failed"):
+        return EXIT_FOUND
+    untold = found["basis"] and found["basis"]["missing"] and fail_on != "never"
+    return EXIT_UNTOLD if code == 0 and untold and not allow_unknown else code
 
 
 def finding_from(data: dict[str, Any]) -> Finding:
@@ -114,6 +128,11 @@ def _findings(values: Values) -> tuple[Finding, ...] | None:
 
 def _named(values: Values, kind: str) -> list[Any]:
     return [value[kind] for value in values if value["kind"] == kind and kind in value]
+
+
+def _first_sentence(text: str) -> str:
+    first = re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
+    return re.sub(r"^(The|No|All|Every) ", lambda found: found[0].lower(), first)
 
 
 def _part(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from batchguide import __version__
 from batchguide.capture import DEMO_PREFIX
-from batchguide.findings import Severity
+from batchguide.findings import Severity, registry
 from batchguide.report.execute import Executed
 from batchguide.report.render import Rendering, house_style, title_of
 from batchguide.units import show_duration
@@ -66,7 +66,7 @@ def _article(page: Executed, rendering: Rendering) -> dict[str, Any]:
         for cell in page.notebook.cells
         if not set(cell.metadata.get("tags", ())) & set(hidden)
     ]
-    given = {name: value for name, value in page.parameters.items() if value not in (None, "")}
+    given = {name: str(it) for name, it in page.parameters.items() if it not in (None, "")}
     return {"name": page.name, "parameters": given, "cells": cells}
 
 
@@ -81,9 +81,10 @@ def _head(pages: Sequence[Executed], found: dict[str, Any]) -> dict[str, Any]:
         "word": WORDS[tone],
         "about": list(_about(found["capture"] or {})),
         "sample": _sample(pages),
-        "failed": failed,
+        "problems": _grouped(failed),
         "severities": [(str(one), sum(it["severity"] == one for it in failed)) for one in Severity],
-        "not_seen": not_seen(found["findings"]),
+        "not_seen": not_seen(found),
+        "titles": _titles(),
         "jobs": outcome.get("jobs"),
         "first_failure": failure,
         "first_failure_at": show_duration(failure["at_s"]) if failure else "",
@@ -99,7 +100,8 @@ def tone_of(found: dict[str, Any]) -> str:
     if summary.get("FAIL") or jobs.get("failed"):
         return "bad"
     answered = summary.get("PASS") or jobs.get("submitted")
-    return "good" if answered and not summary.get("UNKNOWN") else "unknown"
+    untold = summary.get("UNKNOWN") or (found["basis"] or {}).get("missing")
+    return "good" if answered and not untold else "unknown"
 
 
 def title_of_report(pages: Sequence[Executed], found: dict[str, Any]) -> str:
@@ -110,14 +112,31 @@ def title_of_report(pages: Sequence[Executed], found: dict[str, Any]) -> str:
     return f"{titles} – {where}" if where else titles
 
 
-def not_seen(findings: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def not_seen(found: dict[str, Any]) -> list[tuple[str, list[str]]]:
     """Each permission or datum that is missing, with the questions it leaves open, worst first."""
     left: dict[str, list[str]] = {}
-    for one in findings:
+    for one in found["findings"]:
         if one["status"] == "UNKNOWN":
             for missing in one["missing"]:
                 left.setdefault(missing, []).append(one["check"])
+    for missing in (found["basis"] or {}).get("missing", ()):
+        left.setdefault(missing, []).append("the forecast")
     return [(missing, list(dict.fromkeys(checks))) for missing, checks in left.items()]
+
+
+def _grouped(failed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a check and severity, told by its first finding, with how many more there are."""
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in failed:
+        group = groups.setdefault((one["check"], one["severity"]), {**one, "others": -1})
+        group["others"] += 1
+    return list(groups.values())
+
+
+def _titles() -> dict[str, str]:
+    import batchguide.checks  # noqa: F401  fills the registry
+
+    return {check.id: check.title for check in registry().values()}
 
 
 def _about(meta: dict[str, Any]) -> Iterator[tuple[str, str]]:
