@@ -14,8 +14,9 @@ from batchguide.findings import quote
 from batchguide.triage.table import Rules, Signal
 
 PLACES = 8  # of one phrase, from each end of the text
-LINE_REACH = 240  # characters on either side of a phrase that a pattern sees
+LINE_REACH = 320  # characters on either side of a phrase that a pattern sees
 CONTEXT_REACH = 400
+EXIT_REACH = 44
 LONGEST_TEXT = 32_000_000  # characters; of a longer text its two ends are read
 SHORTEST_STUMP = 14  # characters of a phrase that a cut at the end must leave
 
@@ -39,7 +40,7 @@ _DENIED_AFTER = re.compile(
 )
 _EXIT = re.compile(
     r"\bexit(?:ed|s|ing)?[ _-]?(?:with )?(?:an? )?(?:non-?zero )?(?:error )?(?:code|status|value)?"
-    r"[\"']?(?: of| is| was)?[ :=(#\"']{0,4}(-?\d{1,3})\b(?![.\d])"
+    r"[\"']?(?: of| is| was)?[ :=(#\"']{0,4}(-?\d{1,3})\b(?!\.?\d)"
 )
 
 
@@ -64,9 +65,9 @@ def readable(text: str) -> str:
         text = text[:half] + "\n" + text[-half:]
     if "\\" in text:
         text = text.replace('\\"', '"').replace("\\n", "\n").replace("\\u2013", "-")
-    text = _UNSEEN.sub("", text.replace("\r", "\n")).translate(_SAME).lower()
+    text = _UNSEEN.sub("", text.replace("\r", "\n")).translate(_SAME)
     lines = (" ".join(line.split()) for line in text.split("\n"))
-    return _WRAPPED.sub(" ", "\n".join(line for line in lines if line))
+    return _WRAPPED.sub(" ", "\n".join(line for line in lines if line)).lower()
 
 
 def sightings(text: str, rules: Rules, place: str = "text") -> Iterator[Sighting]:
@@ -96,7 +97,7 @@ def _seen(lines: str, signal: Signal, place: str) -> Iterator[Sighting]:
             end = start + len(phrase)
             if not _agrees(lines, signal, start, end):
                 continue
-            denied = not phrase.startswith(("no ", "not ")) and _denied(lines, start, end)
+            denied = _denied(lines, start, end)
             yield Sighting(signal, _quoted(lines, start, end), place, denied)
         cut = None if signal.pattern else _stump(lines, phrase)
         if cut is not None and _agrees(lines, signal, cut, len(lines)):
@@ -121,7 +122,7 @@ def _places(lines: str, phrase: str) -> list[int]:
 def _stump(lines: str, phrase: str) -> int | None:
     """Where the text, cut short as Batch cuts a reason, breaks off within a phrase."""
     for length in range(len(phrase) - 1, max(SHORTEST_STUMP, len(phrase) * 2 // 3) - 1, -1):
-        if lines.endswith(phrase[:length]):
+        if phrase[length - 1] == lines[-1:] and lines.endswith(phrase[:length]):
             return len(lines) - length
     return None
 
@@ -160,7 +161,7 @@ def _exit_codes(lines: str) -> Iterator[tuple[int, str]]:
     """The exit codes that a text names, each once, with the words around."""
     named: set[int] = set()
     for start in _places(lines, "exit"):
-        for found in _EXIT.finditer(_around(lines, start, start + 4, 40)):
+        for found in _EXIT.finditer(lines[start : start + EXIT_REACH].replace("\n", " ")):
             code = int(found[1])
             if code not in named:
                 named.add(code)

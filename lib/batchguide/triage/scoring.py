@@ -71,9 +71,10 @@ def _counts(sightings: Iterable[Sighting], rules: Rules) -> Mapping[str, list[Co
 
 
 def _weight(weight: float, sighting: Sighting, rules: Rules) -> float:
+    """A part of a sign may speak for a cause, but not against one: the whole may tell otherwise."""
     if sighting.denied:
         return rules.scale.denied if weight > 0 else 0.0
-    return weight * sighting.share
+    return weight * sighting.share if weight > 0 or sighting.share == 1 else 0.0
 
 
 def _hints_only(counts: Iterable[Count], cause: str, rules: Rules) -> bool:
