@@ -22,7 +22,7 @@ from botocore.validate import ParamValidator
 
 from batchguide.account import Account
 from batchguide.capture import Capture, load_capture
-from batchguide.disk import outcome
+from batchguide.disk import advice, outcome
 from batchguide.errors import UserError
 from batchguide.findings import Finding, Severity, Status
 from batchguide.fixes import plan_fix
@@ -49,6 +49,9 @@ def _plain_forecast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
         )
 
     monkeypatch.setattr(outcome, "simulate", simulate)
+    enough = advice.Point(ENOUGH_GIB, 0.0)
+    bound = advice.Bound("volume.size_gib", "GiB", enough, None)
+    monkeypatch.setattr(advice, "smallest_volume", lambda scenario: bound)
 
 
 @pytest.fixture
@@ -401,15 +404,20 @@ def test_an_environment_of_a_stack_is_changed_in_its_stack() -> None:
     assert any("jobs-prod" in blocker for blocker in plan.blockers)
 
 
-def finding(resource: str, status: Status = Status.FAIL) -> Finding:
-    return Finding("DISK-002", status, Severity.CRITICAL, resource, "30 GiB is little", (), (), "f")
+def finding(
+    name: str, status: Status = Status.FAIL, severity: Severity = Severity.CRITICAL
+) -> Finding:
+    resource = f"compute-environment/{name}"
+    return Finding("DISK-002", status, severity, resource, "30 GiB is little", (), (), "f")
 
 
-def test_the_environment_that_fails_is_the_one_meant_and_its_finding_the_cause() -> None:
+def test_the_environment_that_fails_worst_is_the_one_meant_and_its_finding_the_cause() -> None:
     findings = [
-        finding("compute-environment/simulate-on-demand"),
-        finding("compute-environment/train-legacy", Status.PASS),
-        finding("compute-environment/render-unmanaged"),
+        finding("train-legacy", severity=Severity.HIGH),
+        finding("train-legacy", severity=Severity.HIGH),
+        finding("simulate-on-demand"),
+        finding("archive", Status.UNKNOWN),
+        finding("render-unmanaged"),
     ]
 
     plan = plan_larger_volume(changed(), size_gib=100, findings=findings)
@@ -417,6 +425,13 @@ def test_the_environment_that_fails_is_the_one_meant_and_its_finding_the_cause()
     assert plan.target == "compute-environment/simulate-on-demand"
     assert [(cause.check, cause.fingerprint) for cause in plan.causes] == [("DISK-002", "f")]
     assert plan.why.startswith("DISK-002: 30 GiB is little. Today: full on 30")
+
+
+def test_two_that_fail_alike_must_be_told_apart() -> None:
+    findings = [finding("simulate-on-demand"), finding("train-legacy")]
+
+    with pytest.raises(PlanError, match=r"with --target: .* simulate-on-demand, train-legacy$"):
+        plan_larger_volume(changed(), size_gib=100, findings=findings)
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -521,6 +536,43 @@ def test_without_jobs_there_is_no_proof_and_it_says_so() -> None:
     assert plan.forecast.changes_verdict is None
     assert plan.forecast.missing
     assert "Not proven by a forecast: the capture lacks" in plan.why
+
+
+def test_without_a_size_the_smallest_is_taken_with_room_to_spare() -> None:
+    plan = planned(None)
+
+    assert mappings(plan)["/dev/xvda"]["VolumeSize"] == 80  # 60 / 0.85, in steps of 10
+    assert "The smallest volume that holds the busiest hour is 60 GiB" in plan.notes[0]
+
+
+def test_without_a_size_what_fits_is_refused() -> None:
+    def large(page: dict[str, Any]) -> None:
+        for volume in page["Volumes"]:
+            volume["Size"] = 60
+
+    with pytest.raises(PlanError, match=r"needs no larger volume: .* fits on 60 GiB"):
+        planned(None, DescribeVolumes=large)
+
+
+def test_without_a_size_and_without_jobs_the_lack_is_named() -> None:
+    with pytest.raises(PlanError, match="no size can be forecast for archive: the capture lacks"):
+        plan_larger_volume(changed(), "archive")
+
+
+def test_without_a_size_when_none_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    never = advice.Bound("volume.size_gib", "GiB", None, None)
+    monkeypatch.setattr(advice, "smallest_volume", lambda scenario: never)
+
+    with pytest.raises(PlanError, match="no volume size keeps the forecast from failing"):
+        planned(None)
+
+
+@pytest.mark.usefixtures("real_forecast")
+def test_the_size_is_the_engines_own() -> None:
+    plan = plan_larger_volume(changed(), "simulate-on-demand")
+
+    assert plan.offered
+    assert 30 < mappings(plan)["/dev/xvda"]["VolumeSize"] <= 60
 
 
 @pytest.mark.usefixtures("real_forecast")

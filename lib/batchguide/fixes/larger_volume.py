@@ -5,16 +5,13 @@ https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from batchguide import facts
 from batchguide.account import Account, ComputeEnvironment
-from batchguide.account_scenario import Observed
-from batchguide.disk.volume import volume_device
-from batchguide.findings import Finding, Status
+from batchguide.findings import Finding, Severity, Status
 from batchguide.fixes import artefacts, budget, proof
 from batchguide.fixes.blue_green import blue_green
 from batchguide.fixes.plan import Cause, Forecast, Plan, PlanError
@@ -24,12 +21,11 @@ from batchguide.fixes.situation import (
     reasons_against_update_in_place,
     situation_of,
 )
+from batchguide.fixes.sizing import settings_of, size_of
 from batchguide.fixes.template import NewTemplate, ebs_of, new_template, with_device
 from batchguide.units import show_size
 
 FIX = "larger-volume"
-VOLUME_TYPES = ("gp3", "gp2")
-STEP_GIB = 10
 
 
 def plan_larger_volume(
@@ -39,7 +35,7 @@ def plan_larger_volume(
     volume_type: str = "gp3",
     findings: Sequence[Finding] = (),
 ) -> Plan:
-    """A plan for one compute environment, by name or ARN; without one, the one that fails.
+    """A plan for one compute environment, by name or ARN; without one, the one that fails worst.
 
     Without a size, the smallest with which the forecast of the busiest hour no longer fails.
     """
@@ -47,8 +43,10 @@ def plan_larger_volume(
     situation = situation_of(account, env)
     _refuse_first_generation(situation)
     observed = proof.observed_of(situation)
-    ebs = _ebs(situation, _size(situation, observed, size_gib, volume_type), volume_type)
-    return _plan(situation, ebs, proof.forecast(observed, ebs), _causes(env, findings))
+    size, notes = size_of(situation, observed, size_gib, volume_type)
+    ebs = settings_of(situation, size, volume_type)
+    plan = _plan(situation, ebs, proof.forecast(observed, ebs), _causes(env, findings))
+    return replace(plan, notes=(*notes, *plan.notes))
 
 
 # --- what is asked --------------------------------------------------------------------------------
@@ -63,13 +61,23 @@ def _target(
             names = ", ".join(sorted(each.name for each in account.compute_environments))
             raise PlanError(f"no compute environment {target!r} in the capture; it has {names}")
         return env
-    failing = {each.resource for each in findings if each.status is Status.FAIL}
     hosts = [each for each in account.compute_environments if each.resource_type in ("EC2", "SPOT")]
-    chosen = [each for each in hosts if each.resource in failing] or hosts
+    worst = max((_need(each, findings) for each in hosts), default=())
+    chosen = [each for each in hosts if _need(each, findings) == worst]
     if len(chosen) != 1:
         names = ", ".join(each.name for each in chosen) or "none on EC2"
         raise PlanError(f"say which compute environment with --target: the capture has {names}")
     return chosen[0]
+
+
+def _need(env: ComputeEnvironment, findings: Iterable[Finding]) -> tuple[int, ...]:
+    """How many of its findings fail, counted by severity, the worst first."""
+    causes = [each for each in findings if _fails(each, env)]
+    return tuple(sum(each.severity is severity for each in causes) for severity in Severity)
+
+
+def _fails(finding: Finding, env: ComputeEnvironment) -> bool:
+    return finding.status is Status.FAIL and finding.resource == env.resource
 
 
 def _refuse_first_generation(situation: Situation) -> None:
@@ -82,56 +90,6 @@ def _refuse_first_generation(situation: Situation) -> None:
         )
 
 
-def _size(situation: Situation, observed: Observed, size_gib: int | None, volume_type: str) -> int:
-    if volume_type not in VOLUME_TYPES:
-        raise PlanError(f"volume type {volume_type!r}: give {' or '.join(VOLUME_TYPES)}")
-    if size_gib is None:
-        size_gib = _forecast_size(situation, observed, volume_type)
-    has_gib = situation.volume.size_gib or 0
-    most_gib = facts.volume_types()[volume_type].max_gib
-    if not has_gib <= size_gib <= most_gib:
-        raise PlanError(
-            f"size {size_gib} GiB: it must be from {has_gib:g} GiB, which {situation.env.name} has"
-            f" (an AMI's snapshot can't shrink), to {most_gib:,} GiB, the most of {volume_type}"
-        )
-    return size_gib
-
-
-def _forecast_size(situation: Situation, observed: Observed, volume_type: str) -> int:
-    from batchguide.disk.advice import smallest_volume
-
-    if observed.scenario is None:
-        raise PlanError(
-            "no size can be forecast, for the capture lacks "
-            + ", ".join(observed.missing)
-            + ": collect that too, or give --size-gib"
-        )
-    now = situation.volume.size_gib or 0
-    ebs = _ebs(situation, math.ceil(now), volume_type)
-    found = smallest_volume(proof.with_volume(observed.scenario, ebs))
-    if found is None:
-        raise PlanError("no volume size keeps the forecast from failing: see `batchguide estimate`")
-    return max(math.ceil(now), math.ceil(found / STEP_GIB) * STEP_GIB)
-
-
-def _ebs(situation: Situation, size_gib: int, volume_type: str) -> dict[str, Any]:
-    """The device's settings: what the template says of encryption stays, nothing gets slower."""
-    volume = situation.volume
-    own = ebs_of(situation.template_data, volume.device)
-    kept = {key: own[key] for key in own if key not in ("Iops", "Throughput")}
-    ebs = {"DeleteOnTermination": True, **kept}
-    ebs |= {"VolumeSize": size_gib, "VolumeType": volume_type}
-    if volume_type != "gp3":
-        return ebs
-    included = facts.volume_types()["gp3"]
-    now = volume_device(
-        volume.type or "gp3", volume.size_gib or 1, volume.iops, volume.throughput_mibps
-    )
-    iops = max(included.min_iops or 0, volume.iops or 0)
-    mibps = max(included.base_mibps or 0, now.mibps)
-    return {**ebs, "Iops": iops, "Throughput": math.ceil(mibps)}
-
-
 # --- the plan -------------------------------------------------------------------------------------
 
 
@@ -139,7 +97,7 @@ def _causes(env: ComputeEnvironment, findings: Iterable[Finding]) -> tuple[Cause
     return tuple(
         Cause(each.check, each.resource, each.message, each.fingerprint)
         for each in findings
-        if each.status is Status.FAIL and each.resource == env.resource
+        if _fails(each, env)
     )
 
 
