@@ -1,0 +1,267 @@
+"""What the cells of the runbooks call: one line each, so that a page holds no logic.
+
+    from batchguide import runbook
+
+A `show_…` returns what a cell displays; it also hands its values to the report. Everything else
+returns plain values of the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from batchguide.errors import UserError
+
+if TYPE_CHECKING:
+    from batchguide.account import Account
+    from batchguide.disk.outcome import Outcome
+    from batchguide.disk.scenario import Scenario
+    from batchguide.findings import Finding
+    from batchguide.views.markup import Shown
+    from batchguide.views.theme import Picture
+    from batchguide.widgets.estimator import DiskEstimator
+
+Findings = Sequence["Finding"]
+
+
+# --- an account's health -------------------------------------------------------------------------
+
+
+def open_capture(source: str) -> Account:
+    """Open a capture and show whose it is; a bundled one says that it is a sample."""
+    from IPython.display import display
+
+    from batchguide.account import Account
+    from batchguide.capture import load_capture
+    from batchguide.views.charts import enable_renderer
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import capture_card
+
+    enable_renderer()
+    capture = load_capture(source)
+    text = f"capture {source}: account {capture.meta.get('account')}, {capture.meta.get('region')}"
+    record = {"kind": "capture", "capture": dict(capture.meta)}
+    display(Shown(capture_card(source, capture.meta), text, record))  # type: ignore[no-untyped-call]
+    return Account.from_capture(capture)
+
+
+def check_health(account: Account) -> tuple[Finding, ...]:
+    """Run every check; worst first."""
+    from batchguide.checks import run_checks
+
+    return run_checks(account)
+
+
+def show_health(findings: Findings) -> Shown:
+    """The verdict in a sentence and how many of each kind."""
+    from batchguide.findings import Status
+    from batchguide.views.markup import Shown, inert, page
+    from batchguide.views.prose import health_verdict
+    from batchguide.views.tables import summary_strip
+
+    said = health_verdict(findings)
+    said = said[:1].upper() + said[1:] + "."
+    bad = any(finding.status is Status.FAIL for finding in findings)
+    card = f'<div class="bg-card {"bg-bad" if bad else "bg-good"} bg-verdict">{inert(said)}</div>'
+    record = {"kind": "findings", "findings": [finding.to_dict() for finding in findings]}
+    return Shown(page(card) + summary_strip(findings), said, record)
+
+
+def show_unseen(findings: Findings) -> Shown:
+    """What the capture lacks, and the questions that it leaves open."""
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import unseen_list
+
+    missing = sorted({name for finding in findings for name in finding.missing})
+    return Shown(unseen_list(findings), "could not be seen: " + (", ".join(missing) or "nothing"))
+
+
+def show_findings(findings: Findings, area: str = "") -> Shown:
+    """The findings, worst first, with evidence and fix; of one area when one is named."""
+    from batchguide.findings import registry
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import findings_table
+
+    checks = registry()
+    _refuse_area(area, sorted({check.area for check in checks.values()}))
+    held = [it for it in findings if not area or checks[it.check].area == area]
+    lines = [f"{it.status} {it.severity} {it.check} {it.resource}: {it.message}" for it in held]
+    return Shown(findings_table(held, checks), "\n".join(lines) or "no findings")
+
+
+def show_areas(findings: Findings) -> Picture:
+    """One bar an area."""
+    from batchguide.findings import registry
+    from batchguide.views.charts import enable_renderer
+    from batchguide.views.health_charts import findings_chart
+
+    enable_renderer()
+    return findings_chart(findings, registry())
+
+
+def next_steps(findings: Findings) -> Shown:
+    """The pages that the failing findings lead to, the one most named first."""
+    from batchguide.findings import registry
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import next_steps_list
+
+    return Shown(next_steps_list(findings, registry()), "next steps")
+
+
+def _refuse_area(area: str, known: Sequence[str]) -> None:
+    if area and area not in known:
+        raise UserError(f"there is no area {area!r}; there are {', '.join(known)}")
+
+
+# --- a forecast ----------------------------------------------------------------------------------
+
+
+def open_scenario(source: str) -> Scenario:
+    """A bundled scenario by its name, a path, or YAML text."""
+    from batchguide import facts
+    from batchguide.disk.scenario import load_scenario
+
+    bundled = {path.stem: path for path in sorted(facts.data_path("scenarios").glob("*.yaml"))}
+    if source in bundled:
+        return load_scenario(bundled[source])
+    if "\n" in source or ":" in source or Path(source).exists():
+        return load_scenario(source)
+    raise UserError(
+        f"there is no scenario {source!r}: give one of {', '.join(bundled)}, a path to a YAML file"
+        " that exists, or YAML text"
+    )
+
+
+def simulate(scenario: Scenario, **change: Any) -> Outcome:
+    """The forecast of a scenario, or of one that differs in some sections.
+
+    `simulate(scenario, volume={"size_gib": 30}, agent={"profile": "batch-managed"})`
+    """
+    from batchguide.disk import outcome
+
+    return outcome.simulate(scenario.changed(change) if change else scenario, timeline=True)
+
+
+def show_verdict(outcome: Outcome) -> Shown:
+    """The verdict in a sentence; the report counts it as what was asked."""
+    from batchguide.views.markup import Shown
+    from batchguide.views.prose import verdict_card
+
+    record = {"kind": "outcome", "outcome": outcome.to_dict()}
+    return Shown(verdict_card(outcome), outcome.verdict, record)
+
+
+def show_disk(outcome: Outcome, instance: str | None = None) -> Picture:
+    """One instance's volume over time; without a name the first to fail, else the fullest."""
+    from batchguide.views.charts import disk_chart, enable_renderer
+
+    enable_renderer()
+    return disk_chart(outcome, instance)
+
+
+def compare_disks(outcomes: Mapping[str, Outcome]) -> Picture:
+    """Named outcomes as small pictures side by side, each against its own capacity."""
+    from batchguide.views.charts import enable_renderer, outcomes_chart
+
+    enable_renderer()
+    return outcomes_chart(outcomes)
+
+
+def compare_jobs(outcomes: Mapping[str, Outcome]) -> Shown:
+    """Named outcomes as a table: what became of the jobs, the first failure, the peak."""
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import outcomes_table
+
+    lines = [f"{name}: {outcome.verdict}" for name, outcome in outcomes.items()]
+    compared = {name: outcome.to_dict() for name, outcome in outcomes.items()}
+    record = {"kind": "comparison", "outcomes": compared}
+    return Shown(outcomes_table(outcomes), "\n".join(lines), record)
+
+
+def replay_rules(
+    scenario: Scenario,
+    volumes_gib: Sequence[float] = (8, 30, 100),
+    profiles: Sequence[str] = ("ecs-default", "batch-managed"),
+    storages: Sequence[str] = ("fresh-copy-per-job", "shared-layers"),
+) -> dict[str, Outcome]:
+    """One scenario under each set of rules, named as `8 GiB, ecs-default, shared-layers`."""
+    from itertools import product
+
+    from batchguide.units import show_size
+
+    return {
+        f"{show_size(size)}, {profile}, {storage}": simulate(
+            scenario,
+            image={"storage": storage},
+            agent={"profile": profile},
+            volume={"size_gib": size},
+        )
+        for storage, profile, size in product(storages, profiles, volumes_gib)
+    }
+
+
+def show_advice(scenario: Scenario, risk: float = 0.01) -> Shown:
+    """What would prevent the failures, ranked, with cost."""
+    from batchguide.disk.advice import advise
+    from batchguide.views.markup import Shown
+    from batchguide.views.prose import advice_words
+
+    found = advise(scenario, risk=risk)
+    html = "".join(advice_words(advice) for advice in found) or "Nothing needs to change."
+    return Shown(html, "\n".join(advice.sentence for advice in found) or html)
+
+
+def estimator(scenario: Scenario) -> DiskEstimator:
+    """The forecast under the hand: sliders, the picture, the verdict."""
+    from batchguide.widgets.estimator import disk_estimator
+
+    return disk_estimator(scenario)
+
+
+# --- what the pages teach ------------------------------------------------------------------------
+
+
+def claim(text: str, truth: bool) -> Shown:
+    """A sentence with a tick; it raises when it stops being true."""
+    from batchguide.views.prose import claim as claimed
+
+    return claimed(text, bool(truth))
+
+
+def show_belief(name: str) -> Shown:
+    """What is believed, what was found, since when, how it is known, and where to read it."""
+    from batchguide.views.lessons import belief_card
+
+    return belief_card(name)
+
+
+def show_amis() -> Shown:
+    """The volumes of each generation of the ECS-optimized AMI."""
+    from batchguide.views.lessons import ami_table
+
+    return ami_table()
+
+
+def show_agent_profiles() -> Shown:
+    """What the agent does by default and as Batch sets it, with how each value is known."""
+    from batchguide.views.lessons import profile_table
+
+    return profile_table()
+
+
+def show_inspect_times() -> Picture:
+    """How long Docker takes to answer about a starting container, by volume and by its writers."""
+    from batchguide.views.charts import enable_renderer
+    from batchguide.views.lessons import inspect_chart
+
+    enable_renderer()
+    return inspect_chart()
+
+
+def show_index() -> Shown:
+    """Every page with the line that says when to use it, read from the pages themselves."""
+    from batchguide.views.lessons import index_table
+
+    return index_table()
