@@ -78,6 +78,7 @@ def make_capture(
     copy_data: Fields | None = None,
     image: Fields | None = None,
     metrics: Iterable[float] | None = None,
+    queue_length: Iterable[float] = (),
     rules: Iterable[Fields] | None = None,
     targets: Iterable[str] = (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/batch",),
     front: Iterable[str] = (),
@@ -165,7 +166,7 @@ def make_capture(
         ],
         "ec2:DescribeVolumes": [({}, {"Volumes": [merged(_volume(), volume or {})]}) for _ in here],
         "ec2:DescribeImages": [({}, {"Images": [merged(_ami(), ami or {})]})],
-        "cloudwatch:GetMetricData": [_metrics(metrics)] if metrics is not None else [],
+        "cloudwatch:GetMetricData": [_metrics(metrics, queue_length)],
         "ecr:BatchGetImage": [({"repositoryName": "resize"}, {"images": [_manifest()]})],
         "ecr:DescribeImages": [
             ({"repositoryName": "resize"}, {"imageDetails": [merged(_image(), image or {})]})
@@ -471,17 +472,24 @@ def _image() -> Fields:
     }
 
 
-def _metrics(values: Iterable[float]) -> tuple[Fields, Fields]:
-    metric = {
-        "Namespace": "AWS/EBS",
-        "MetricName": "BurstBalance",
-        "Dimensions": [{"Name": "VolumeId", "Value": VOLUME}],
-    }
-    query = {"Id": "m0", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Minimum"}}
-    return (
-        {"MetricDataQueries": [query]},
-        {"MetricDataResults": [{"Id": "m0", "Values": list(values)}]},
-    )
+def _metrics(
+    burst_balance: Iterable[float] | None, queue_length: Iterable[float]
+) -> tuple[Fields, Fields]:
+    """BurstBalance only where it is given: it is not asked for gp3."""
+    asked = {"VolumeQueueLength": list(queue_length)}
+    asked |= {} if burst_balance is None else {"BurstBalance": list(burst_balance)}
+    series = {f"m{at}": (name, values) for at, (name, values) in enumerate(asked.items())}
+    queries = [
+        {"Id": id, "MetricStat": {"Metric": _metric(name), "Period": 3600, "Stat": "Maximum"}}
+        for id, (name, _) in series.items()
+    ]
+    results = [{"Id": id, "Values": values} for id, (_, values) in series.items()]
+    return {"MetricDataQueries": queries}, {"MetricDataResults": results}
+
+
+def _metric(name: str) -> Fields:
+    dimension = {"Name": "VolumeId", "Value": VOLUME}
+    return {"Namespace": "AWS/EBS", "MetricName": name, "Dimensions": [dimension]}
 
 
 def make_rule(**change: Any) -> Fields:

@@ -206,6 +206,13 @@ class Account:
 
     def image_of(self, reference: str) -> ContainerImage | None:
         """What ECR says of an image string; None when it is not ECR's or was not answered."""
+        key = ("image", reference)
+        if key not in self.memo:
+            self.memo[key] = self._find_image(reference)
+        found: ContainerImage | None = self.memo[key]
+        return found
+
+    def _find_image(self, reference: str) -> ContainerImage | None:
         parts = ecr_reference(reference)
         if parts is None:
             return None
