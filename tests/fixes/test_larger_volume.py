@@ -232,6 +232,43 @@ def test_latest_is_explained_and_the_version_that_instances_run_is_the_base() ->
     assert undo.parameters["computeResources"]["launchTemplate"]["version"] == "1"
 
 
+def test_of_versions_alike_the_last_before_batch_took_it_is_in_use() -> None:
+    made = {  # number: day of August, size of the extra device; Batch took it on the 24th
+        1: (20, 22), 2: (22, 22), 3: (23, 50), 4: (25, 22),
+    }  # fmt: skip
+
+    def four(page: dict[str, Any]) -> None:
+        listed = page["LaunchTemplateVersions"]
+        own = next((each for each in listed if each["LaunchTemplateName"] == "simulate"), None)
+        if own is None:
+            return
+        listed[:] = [each for each in listed if each["LaunchTemplateName"] != "simulate"]
+        for number, (day, size_gib) in made.items():
+            version = copy.deepcopy(own)
+            version["VersionNumber"] = number
+            version["CreateTime"] = f"2026-08-{day}T03:10:00Z"
+            [device] = version["LaunchTemplateData"]["BlockDeviceMappings"]
+            device["Ebs"]["VolumeSize"] = size_gib
+            listed.append(version)
+
+    plan = planned(DescribeLaunchTemplateVersions=four)
+
+    assert plan.steps[0].request.parameters["SourceVersion"] == "2"
+
+
+@pytest.mark.parametrize(("recorded", "minutes"), [(5, 11), (30, 30), (7_200, 7_200)])
+def test_running_jobs_get_twice_the_time_they_took_or_what_is_recorded(
+    recorded: int, minutes: int
+) -> None:
+    policy = {"terminateJobsOnUpdate": True, "jobExecutionTimeoutMinutes": recorded}
+
+    plan = planned(DescribeComputeEnvironments=environment(updatePolicy=policy))
+
+    update = plan.steps[1].request.parameters["updatePolicy"]
+    assert update == {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": minutes}
+    assert f"may go on for {minutes} min" in plan.steps[1].effect_on_jobs
+
+
 def test_latest_comes_back_literally_where_it_means_the_same() -> None:
     def one_version(page: dict[str, Any]) -> None:
         for template in page["LaunchTemplates"]:
@@ -262,6 +299,10 @@ def test_a_device_of_the_template_keeps_its_encryption() -> None:
 
     plan = planned(DescribeLaunchTemplateVersions=root_too)
 
+    as_gp2 = plan_larger_volume(
+        changed(DescribeLaunchTemplateVersions=root_too), "simulate-on-demand", 100, "gp2"
+    )
+    assert "Iops" not in mappings(as_gp2)["/dev/xvda"]  # of gp2 no IOPS can be asked
     root = mappings(plan)["/dev/xvda"]
     assert (root["Encrypted"], root["KmsKeyId"]) == (True, "alias/jobs")
     assert (root["VolumeSize"], root["VolumeType"], root["Iops"]) == (100, "gp3", 3000)

@@ -85,7 +85,7 @@ def _undone(situation: Situation, recorded: dict[str, Any]) -> dict[str, Any]:
 def restores_latest(situation: Situation, template: NewTemplate) -> NewTemplate:
     """Undo `$Latest` literally, where it means the version in use once the new one is deleted."""
     version, recorded = situation.version, recorded_template(situation)
-    if version is None or recorded.get("version") != "$Latest" or situation.unused:
+    if version is None or recorded.get("version") != "$Latest":
         return template
     listed = situation.account.template_by_name.get(version.template_id)
     if listed is None or listed.latest_version != version.number:
