@@ -203,6 +203,28 @@ def test_the_disk_page_ticks_every_claim_and_replays_every_rule(run):
     assert len(replayed["outcomes"]) == 12
 
 
+@pytest.mark.parametrize(
+    ("parameters", "first"),
+    [
+        ({}, "disk-full"),
+        ({"capture": "demo:healthy"}, "undetermined"),
+        ({"text": "toomanyrequests: <b>You have reached your pull rate limit</b>"},
+         "registry-throttled"),
+    ],
+)  # fmt: skip
+def test_the_page_of_a_failed_job_hands_its_causes_to_the_report(run, parameters, first):
+    page = run("21-explain-a-failed-job", **parameters)
+
+    (value,) = [it for it in outputs(page, REPORT_MIME) if it["kind"] == "causes"]
+    assert value["causes"][0]["id"] == first
+    assert not any("<b>You" in html for html in outputs(page, "text/html"))
+
+
+def test_the_page_of_a_failed_job_stops_on_a_job_that_is_not_there():
+    with pytest.raises(nbclient.exceptions.CellExecutionError, match="no job 'nowhere'"):
+        _execute("21-explain-a-failed-job", {"job": "nowhere"})
+
+
 def test_a_page_stops_on_a_claim_that_is_not_true():
     page = nbformat.read(runbooks_path() / "12-understand-disk.ipynb", as_version=4)
     page.cells = [it for it in page.cells if it["id"] in ("parameters", "open")]

@@ -1,8 +1,9 @@
 """Causes of error texts and jobs: real texts, near misses, hostile ones, and laws of the sum.
 
-`cases/error-texts.json` has three sets. `written` were written with the rules. Those of
-`held-out-1` and `held-out-2` were found in public threads after the rules (and the corrections that
-the first set brought) were written: at first sight the rules placed 49 of 55 and 20 of 23 right.
+`cases/error-texts.json` has `written`, texts made up together with the rules, and three sets held
+out: real texts that were looked up in public threads only after the rules, and the corrections that
+the set before had brought, were done. At first sight the rules placed 49 of 55, 20 of 23 and 18 of
+20 of them right.
 """
 
 import json
@@ -63,7 +64,7 @@ def test_every_cause_has_texts_and_half_of_the_distinct_wordings_are_public():
     public = [case for case in CASES if case["set"].startswith("held-out")]
 
     assert set(firsts) == IDS
-    assert len(public) >= 75
+    assert len(public) >= 95
     assert all(case["source"].startswith("https://") for case in public)
 
 
@@ -224,7 +225,7 @@ def test_patterns_see_a_bounded_window_however_long_the_text(text, monkeypatch):
         nonlocal given_chars
         window = around(lines, start, end, reach)
         given_chars += len(window)
-        assert len(window) <= 2 * reach + (end - start)
+        assert len(window) <= 2 * reach + (end - start) <= 1000
         return window
 
     monkeypatch.setattr(reading, "_around", counted)

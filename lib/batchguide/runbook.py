@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from batchguide.disk.outcome import Outcome
     from batchguide.disk.scenario import Scenario
     from batchguide.findings import Finding
+    from batchguide.triage.failures import Explained
     from batchguide.views.markup import Shown
     from batchguide.views.theme import Picture
     from batchguide.widgets.estimator import DiskEstimator
 
 Findings = Sequence["Finding"]
+OWN = "account:"
+"""Before the name of a compute environment: its busiest hour as a scenario."""
 
 
 # --- an account's health -------------------------------------------------------------------------
@@ -118,11 +121,13 @@ def _refuse_area(area: str, known: Sequence[str]) -> None:
 # --- a forecast ----------------------------------------------------------------------------------
 
 
-def open_scenario(source: str) -> Scenario:
-    """A bundled scenario by its name, a path, or YAML text."""
+def open_scenario(source: str, account: Account | None = None) -> Scenario:
+    """A bundled scenario by its name, a path, YAML text, or `account:ENVIRONMENT` of a capture."""
     from batchguide import facts
     from batchguide.disk.scenario import load_scenario
 
+    if account is not None and source.startswith(OWN):
+        return _own_scenario(account, source.removeprefix(OWN))
     bundled = {path.stem: path for path in sorted(facts.data_path("scenarios").glob("*.yaml"))}
     if source in bundled:
         return load_scenario(bundled[source])
@@ -132,6 +137,31 @@ def open_scenario(source: str) -> Scenario:
         f"there is no scenario {source!r}: give one of {', '.join(bundled)}, a path to a YAML file"
         " that exists, or YAML text"
     )
+
+
+def _own_scenario(account: Account, name: str) -> Scenario:
+    from batchguide.account_scenario import scenario_of
+
+    known = {env.name: env for env in account.compute_environments}
+    if name not in known:
+        allowed = ", ".join(OWN + each for each in known) or "none in this capture"
+        raise UserError(f"there is no compute environment {name!r}; there are {allowed}")
+    observed = scenario_of(account, known[name])
+    if observed.scenario is None:
+        missing = ", ".join(observed.missing)
+        raise UserError(f"{name} can't be forecast: the capture lacks {missing}")
+    return observed.scenario
+
+
+def show_own_scenarios(account: Account) -> Shown:
+    """Each compute environment's busiest hour, forecast; or what the capture lacks for it."""
+    from batchguide.account_scenario import scenario_of
+    from batchguide.views.markup import Shown
+    from batchguide.views.tables import own_scenarios_table
+
+    observed = {OWN + env.name: scenario_of(account, env) for env in account.compute_environments}
+    outcomes = {name: simulate(each.scenario) for name, each in observed.items() if each.scenario}
+    return Shown(own_scenarios_table(observed, outcomes), ", ".join(observed) or "none")
 
 
 def simulate(scenario: Scenario, **change: Any) -> Outcome:
@@ -218,6 +248,52 @@ def estimator(scenario: Scenario) -> DiskEstimator:
     from batchguide.widgets.estimator import disk_estimator
 
     return disk_estimator(scenario)
+
+
+# --- a failed job --------------------------------------------------------------------------------
+
+
+def show_failures(account: Account) -> Shown:
+    """The likeliest causes of the jobs that failed, and how many have each."""
+    from batchguide.triage.failures import failed_jobs, shared_causes
+    from batchguide.views.causes import shared_table
+
+    return shared_table(shared_causes(account), len(failed_jobs(account)))
+
+
+def explain(account: Account, job: str = "", text: str = "") -> Explained:
+    """The causes of an error text, else of the job of that id, else of the job that failed last."""
+    from batchguide.triage import failures
+
+    return failures.explain(account, job=job, text=text)
+
+
+def show_causes(explained: Explained) -> Shown:
+    """The likeliest cause in a sentence, and the others; the values go to the report."""
+    from batchguide.views.causes import causes_card
+
+    return causes_card(explained)
+
+
+def show_evidence(explained: Explained) -> Shown:
+    """What speaks for and against each cause, with the words and their place."""
+    from batchguide.views.causes import evidence_list
+
+    return evidence_list(explained)
+
+
+def show_looks(explained: Explained) -> Shown:
+    """What tells the causes apart, and where each shows itself."""
+    from batchguide.views.causes import looks_list
+
+    return looks_list(explained)
+
+
+def cause_steps(explained: Explained) -> Shown:
+    """The pages that the causes lead to."""
+    from batchguide.views.causes import cause_steps as steps
+
+    return steps(explained)
 
 
 # --- what the pages teach ------------------------------------------------------------------------
