@@ -73,7 +73,8 @@ COMPILING = {
     "disk/engine.py": {"environ", "time"},
     "disk/play.py": {"environ", "subprocess", "now"},
 }
-IMPURE_NAMES = {"now", "utcnow", "today", "environ", "getenv", "getcwd", "print", "input"}
+IMPURE_NAMES = {"now", "utcnow", "today", "environ", "getenv", "getcwd"}
+IMPURE_CALLS = {"print", "input", "open"}
 
 HEAVY = {"altair", "anywidget", "boto3", "botocore", "IPython", "ipykernel", "ipywidgets", "jinja2"}
 HEAVY |= {"jsonschema", "nbclient", "nbconvert", "nbformat", "numba", "numpy", "papermill"}
@@ -136,7 +137,7 @@ def impure(source: str) -> set[str]:
         if isinstance(node, ast.Attribute) and node.attr in IMPURE_NAMES:
             found.add(node.attr)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            found |= {node.func.id} & IMPURE_NAMES
+            found |= {node.func.id} & IMPURE_CALLS
     return found
 
 

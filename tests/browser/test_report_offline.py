@@ -1,34 +1,18 @@
 """The report in a real browser, network off: everything shows, nothing acts, nothing leaves."""
 
-import os
+import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from batchguide.report.run import run_report
+from batchguide.report.run import report_account, run_report
 
 PAGES = Path(__file__).parents[1] / "report" / "pages"
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 SHOWN_AS_TEXT = "red <script>window.hacked = 1</script>"
 READY = "document.body.dataset.ready"
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    """Chromium without a window; where it is missing, REQUIRE_BROWSER=1 makes that a failure."""
-    if not Path(CHROMIUM).exists() and not os.environ.get("REQUIRE_BROWSER"):
-        pytest.skip(f"no browser at {CHROMIUM} (REQUIRE_BROWSER=1 makes this a failure)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="session")
@@ -207,3 +191,44 @@ def test_without_javascript_the_findings_are_there_and_charts_say_what_they_lack
     assert page.get_by_text("PROBLEMS FOUND").is_visible()
     assert page.get_by_text("ec2:DescribeImages", exact=True).is_visible()
     assert page.get_by_text("This chart is not drawn: it needs JavaScript.").is_visible()
+
+
+@pytest.fixture(scope="session")
+def account_report(tmp_path_factory):
+    """What `make report` makes: the health and the forecast of the bundled account."""
+    return report_account(out_dir=tmp_path_factory.mktemp("account"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 800])
+def test_the_account_report_is_whole(opened, account_report, width, scheme):
+    size = {"width": width, "height": 900}
+    page = opened(account_report.html, viewport=size, color_scheme=scheme)
+
+    assert page.locator(".problem, .chart.failed, pre.error, pre.stderr").count() == 0
+    assert page.locator(".chart.drawn svg.marks").count() >= 2
+    assert [line for line in page.said if "WARN" not in line] == []
+    assert page.asked == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    verdict = page.locator(".verdict").bounding_box()
+    assert verdict["y"] + verdict["height"] < size["height"]
+    assert page.get_by_role("heading", name="What could not be seen", exact=True).is_visible()
+
+
+def test_the_account_report_says_on_its_page_what_its_json_says(opened, account_report):
+    page = opened(account_report.html)
+    found = json.loads(account_report.json.read_text())
+
+    top = page.locator("header.top").inner_text()
+    assert found["capture"]["account"] in top
+    assert "SAMPLE" in top
+    assert f"{found['summary']['UNKNOWN']} not answered" in " ".join(top.split())
+    jobs = found["outcome"]["jobs"]
+    assert (
+        f"{jobs['failed']:,} of {jobs['submitted']:,} jobs fail"
+        in page.locator("main").inner_text()
+    )
+    failing = {one["check"] for one in found["findings"] if one["status"] == "FAIL"}
+    shown = page.locator("#page-20-check-account-health").inner_text()
+    assert failing
+    assert [check for check in failing if check not in shown] == []
