@@ -51,9 +51,12 @@ bench: $(READY) ## speed, as ratios measured in one run
 captures: $(READY) ## make the bundled captures again, from the fake accounts
 	$(BIN)/python tests/accounts/make_captures.py
 
+gallery: $(READY) ## draw the README's pictures again
+	$(BIN)/python tests/make_gallery.py
+
 lock: $(READY) ## write requirements.txt anew from pyproject.toml (upgrades everything; `make test` judges)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --python-version 3.11.7 --upgrade --no-header --no-annotate --quiet -o $(VENV)/lock.txt
 	@{ echo '# The full lock of pyproject.toml (the readable source), made by `make lock`. Do not edit by hand.'; cat $(VENV)/lock.txt; echo '-e .'; } > requirements.txt
 	@echo "requirements.txt written; now: make test"
 
-.PHONY: help setup report lab lint test bench captures lock
+.PHONY: help setup report lab lint test bench captures gallery lock

@@ -9,6 +9,7 @@ from typing import Any
 
 from batchguide.capture import Capture
 from batchguide.findings import Check, Finding, Status, quote, registry, summary, worst_first
+from batchguide.fixes.plan import Cost, Plan
 from batchguide.units import show_count, show_duration, show_size, show_usd
 
 _LONGEST = 600  # characters of one sentence; a terminal wraps, a log line should not run away
@@ -93,17 +94,23 @@ def _certainty(document: dict[str, Any]) -> list[str]:
             f"{show_size(peak['p50'])} (half of the runs), {show_size(peak['p99'])} (99 of 100)"
         )
     for advice in document.get("advice", ()):
-        cost = advice.get("cost_usd_month")
-        price = "" if cost is None else f" ({show_usd(cost)} a month)"
-        lines.append(f"advice    {quote(advice['sentence'], _LONGEST)}{price}")
+        lines.append(f"advice    {quote(advice['sentence'], _LONGEST)}")
     return lines
 
 
-def plan_text(plan: Any, paths: Iterable[Path]) -> str:
-    """A plan in short: why, the steps with what running jobs feel, and where it was written."""
-    lines = [quote(plan.title), quote(plan.why, _LONGEST), ""]
+def plan_text(plan: Plan, paths: Iterable[Path]) -> str:
+    """A plan in short: why, what stands in its way, the steps, and where it was written."""
+    offer = [] if plan.offered else ["not offered as a fix: the forecast says it changes nothing"]
+    lines = [quote(plan.title), quote(plan.why, _LONGEST), *offer, ""]
     for number, step in enumerate(plan.steps, 1):
         lines.append(f"{number}. {quote(step.title)}")
         lines.append(f"   running jobs: {quote(step.effect_on_jobs, _LONGEST)}")
-    lines += ["", "nothing was changed; written:"]
-    return "\n".join([*lines, *(f"  {path}" for path in paths)])
+    lines += ["", _cost_line(plan.cost)]
+    for heading in ("blockers", "risks", "notes"):
+        lines += [f"{heading[:-1]:<10}{quote(it, _LONGEST)}" for it in getattr(plan, heading)]
+    return "\n".join([*lines, "", "nothing was changed; written:", *(f"  {it}" for it in paths)])
+
+
+def _cost_line(cost: Cost) -> str:
+    before, after = cost.usd_month_per_instance_before, cost.usd_month_per_instance_after
+    return f"cost      {show_usd(before)} a month and instance today, {show_usd(after)} after"
