@@ -28,9 +28,13 @@ def write(path: Path, chart: object) -> None:
     spec = chart.to_dict()  # type: ignore[attr-defined]
     drawn = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
     drawn = re.sub(r' (aria-[a-z]+|role)="[^"]*"', "", drawn)
-    drawn = re.sub(r'<path [^>]*stroke-width="0.3"/>|<line [^>]*opacity="0"[^>]*/>', "", drawn)
-    path.write_text(re.sub(r"\d+\.\d\d+", lambda it: f"{float(it[0]):.1f}", drawn) + "\n")
+    drawn = re.sub(r'<g class="[^"]*voronoi">.*?</g>', "", drawn, flags=re.DOTALL)
+    path.write_text(re.sub(r' d="[^"]+"', _coarser, drawn) + "\n")
     print(path.name)
+
+
+def _coarser(outline: re.Match[str]) -> str:
+    return re.sub(r"\d+\.\d\d+", lambda it: f"{float(it[0]):.1f}", outline[0])
 
 
 if __name__ == "__main__":
