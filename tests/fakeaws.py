@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from unittest.mock import patch
 
 import botocore.parsers
 import botocore.session
+import moto.backends
 import moto.core.utils
 from moto.core.config import default_user_config
 from moto.core.exceptions import ServiceException
@@ -49,7 +51,7 @@ from werkzeug.serving import make_server
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that it runs as a program as well
 
-from accounts.world import World
+from accounts.world import ACCOUNT, REGION, World
 
 default_user_config["batch"] = {"use_docker": False}
 PAGE_SIZE = 100
@@ -107,7 +109,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class Throttled:
-    """Slower, for ever."""
+    """Slower: for ever, or the first few times."""
+
+    times: int | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,12 @@ class TimedOut:
 
 @dataclass(frozen=True)
 class Cut:
-    """One half of the answer comes, and then the connection is dropped."""
+    """One half of the answer comes, and then the connection is dropped.
+
+    With `after_pages` that many pages come whole, if the answer is long enough to have so many.
+    """
+
+    after_pages: int = 0
 
 
 @dataclass(frozen=True)
@@ -196,6 +205,7 @@ class App:
         self.world, self.faults, self.page_size = world, dict(faults), page_size
         self.log: list[tuple[str, str, dict[str, Any]]] = []
         self._more: dict[str, dict[str, Any]] = {}
+        self.throttled: Counter[Key] = Counter()
 
     def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -220,16 +230,24 @@ class App:
         except ServiceException as error:
             result = error
         answer = _serialized(asked, result)
-        return _halved(answer) if isinstance(fault, Cut) else answer
+        if isinstance(fault, Cut) and self._pages_served(asked) >= fault.after_pages:
+            return _halved(answer)
+        return answer
+
+    def _pages_served(self, asked: Asked) -> int:
+        token = self._token_of(asked)
+        return 0 if token is None else self._more[token]["page"]
 
     def _result(self, asked: Asked, fault: Fault | None) -> dict[str, Any]:
         if isinstance(fault, Refused):
             raise _refusal(asked)
         if isinstance(fault, Throttled):
-            raise _throttling(asked)
+            self.throttled[asked.key] += 1
+            if fault.times is None or self.throttled[asked.key] <= fault.times:
+                raise _throttling(asked)
         token = self._token_of(asked)
         if token in self._more:
-            return self._page(asked, self._more[token], fault)
+            return self._page(asked, self._more[token]["rest"], fault)
         return self._page(asked, self._full(asked), fault)
 
     def _full(self, asked: Asked) -> dict[str, Any]:
@@ -259,10 +277,13 @@ class App:
         size = min(int(asked.params.get(rule.get("limit_key")) or PAGE_SIZE), self.page_size)
         if asked.operation.name == "GetMetricData":  # its limit counts datapoints
             size = self.page_size
+        if isinstance(fault, Cut) and fault.after_pages:
+            size = 1
         if len(items) <= size:
             return result
         token = f"{asked.operation.name}-{len(self._more) + 1}"
-        self._more[token] = {**result, key: items[size:]}
+        rest = {**result, key: items[size:]}
+        self._more[token] = {"rest": rest, "page": 1 + self._pages_served(asked)}
         return {**result, key: items[:size], rule["output_token"]: token}
 
     def _moto(self, environ: dict[str, Any], body: bytes) -> Answer:
@@ -359,8 +380,12 @@ class FakeAws:
     def __post_init__(self) -> None:
         import accounts.overrides  # noqa: F401  it fills OVERRIDES
 
+        if FakeAws.running:
+            raise RuntimeError("moto holds one world per process: one FakeAws at a time")
+        _wake_moto()  # else its first use in a process draws random numbers that later ones don't
         moto_api_backend.reset()
         mock_random.seed(self.seed)
+        _wake_moto()
         self.world = World(self.now)
         self.app = App(self.world, self.faults, self.page_size)
 
@@ -373,15 +398,13 @@ class FakeAws:
         return self.app.log
 
     def __enter__(self) -> "FakeAws":
-        if FakeAws.running:
-            raise RuntimeError("moto holds one account world per process: one FakeAws at a time")
         FakeAws.running = True
         self._clock = _moto_clock(self.world)
         self._server = make_server(
             "127.0.0.1", self.port, self.app, threaded=True, request_handler=_Handler
         )
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(
@@ -399,6 +422,7 @@ class FakeAws:
     def faulty(self, faults: Mapping[Key, Fault]) -> Iterator[None]:
         """Lay faults on operations for a while."""
         before, self.app.faults = self.app.faults, dict(faults)
+        self.app.throttled.clear()
         try:
             yield
         finally:
@@ -440,6 +464,13 @@ def owner(url: str) -> botocore.session.Session:
     session.set_credentials("AKIAFAKEFAKEFAKEFAKE", "fake")
     session.set_config_variable("region", "us-east-1")
     return session
+
+
+def _wake_moto() -> None:
+    """Let moto load every service that an account is built with."""
+    for service in ("ec2", "iam", "batch", "ecs", "ecr", "autoscaling", "events", "logs", "sqs"):
+        backends = moto.backends.get_backend(service)[ACCOUNT]
+        _ = backends["aws" if service == "iam" else REGION]
 
 
 def _moto_clock(world: World) -> Callable[[], None]:

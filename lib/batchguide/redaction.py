@@ -11,7 +11,7 @@ import binascii
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email import message_from_string, policy
 from email.message import Message
 from itertools import pairwise
@@ -321,8 +321,3 @@ _BY_FIELD: dict[str, Callable[[Any], Any]] = {
     "tags": _redact_tags,
     "UserData": redact_user_data,
 }
-
-
-def redact_all(values: Iterable[Any]) -> list[Any]:
-    """`redact` over several values."""
-    return [redact(value) for value in values]

@@ -86,7 +86,7 @@ def _push_images(fake: FakeAws) -> dict[str, str]:
     base = [("debian", 52 * MIB), ("python", 131 * MIB), ("scipy", 214 * MIB)]
     sizes = {
         "simulate:2026.11.0": [*base, ("simulate-deps", 138 * MIB), ("simulate-1", 28 * MIB)],
-        "simulate:2026.11.1": [*base, ("simulate-deps-2", 171 * MIB), ("simulate-2", 31 * MIB)],
+        "simulate:2026.11.1": [*base, ("simulate-deps-2", 331 * MIB), ("simulate-2", 31 * MIB)],
         "train:17": [*base, ("cuda", 2900 * MIB), ("torch", 890 * MIB), ("train-17", 120 * MIB)],
         "render:5.2": [("ubuntu", 30 * MIB), ("mesa", 760 * MIB), ("blender", 1610 * MIB)],
     }
@@ -185,7 +185,7 @@ def _definitions(fake: FakeAws, images: dict[str, str]) -> dict[str, str]:
 
 
 def _submit_bursts(fake: FakeAws, definitions: dict[str, str], jobs_a_burst: int) -> list[str]:
-    """200 jobs, five times in ten minutes; the image is renewed before the last."""
+    """200 jobs, five times in ten minutes; half of the last use a renewed image."""
     batch, world = fake.client("batch"), fake.world
     submitted = []
     for burst in range(BURSTS):
@@ -209,7 +209,8 @@ def _image_of(burst: int, number: int) -> str:
         return "render:5.2"
     if number % 40 == 19:
         return "train:17"
-    return "simulate:2026.11.1" if burst == BURSTS - 1 else "simulate:2026.11.0"
+    is_renewed = burst == BURSTS - 1 and number % 2
+    return "simulate:2026.11.1" if is_renewed else "simulate:2026.11.0"
 
 
 class _FillingDisk:

@@ -333,7 +333,7 @@ def run_jobs(
         free_at, at = slots[0]
         begun = max(free_at, from_ms(job["createdAt"]) + timedelta(seconds=4))
         run = behave(job, instances[at], begun)
-        instances[at].containers += 1
+        instances[at].containers += "CannotPull" not in (run.reason or "")
         ended = _record(world, job, instances[at], begun, run)
         heapq.heapreplace(slots, (ended, at))
 

@@ -4,12 +4,19 @@ import re
 from typing import Any
 
 import botocore.exceptions
+import botocore.parsers
 
 from batchguide.capture import CallError
 from batchguide.redaction import redact_text
 
 # botocore hands a broken answer to its parsers, which stumble in these ways.
-PARSER_STUMBLES = (AttributeError, KeyError, TypeError, ValueError)
+PARSER_STUMBLES = (
+    botocore.parsers.ResponseParserError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 CALL_FAILURES = (
     botocore.exceptions.ClientError,
     botocore.exceptions.BotoCoreError,
@@ -59,6 +66,10 @@ _TIMEOUTS = (
     botocore.exceptions.ReadTimeoutError,
     botocore.exceptions.ConnectTimeoutError,
 )
+_NO_CONNECTION = (
+    botocore.exceptions.ConnectionError,
+    botocore.exceptions.HTTPClientError,
+)
 _NAMED_ACTION = re.compile(r"perform:\s+(?P<action>[a-z0-9-]+:[A-Za-z0-9]+)")
 _CALLER = re.compile(r"\b(?:arn:aws[\w-]*:(?:iam|sts)::\S+)")
 _ENCODED = re.compile(r"\s*Encoded authorization failure message:.*", re.DOTALL)
@@ -81,9 +92,9 @@ def call_error(failure: Exception, permission: str) -> CallError:
 def _kind(failure: Exception) -> str:
     if isinstance(failure, _TIMEOUTS):
         return "timeout"
-    if isinstance(failure, botocore.exceptions.HTTPClientError):
+    if isinstance(failure, _NO_CONNECTION):
         return "unreachable"
-    if isinstance(failure, (botocore.exceptions.ResponseParserError, *PARSER_STUMBLES)):
+    if isinstance(failure, PARSER_STUMBLES):
         return "garbage"
     return "other"
 

@@ -8,7 +8,7 @@ own that can make those alone, and nobody is handed it.
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,12 @@ _CREDENTIAL_EXCHANGES: Operations = frozenset(
     }
 )
 _GUARDED_EVENTS = ("provide-client-params", "before-call")  # the first, and the last unsigned
+# The last is botocore's for credentials that are over as soon as given: a clock is wrong.
+_NO_CREDENTIALS = (
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+    RuntimeError,
+)
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 30
 MAX_ATTEMPTS = 5
@@ -51,18 +57,21 @@ class Session:
     region: str
     endpoint_url: str | None
     config: botocore.config.Config
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def client(self, service: str) -> Any:
         """A botocore client; any other client of `botocore_session` has the same guard."""
-        return self.botocore_session.create_client(
-            service, region_name=self.region, endpoint_url=self.endpoint_url, config=self.config
-        )
+        if service not in self._clients:
+            self._clients[service] = self.botocore_session.create_client(
+                service, region_name=self.region, endpoint_url=self.endpoint_url, config=self.config
+            )
+        return self._clients[service]
 
     def check_credentials(self) -> None:
         """Fetch what a role or a login gives, or say why it gives nothing."""
         try:
             self.botocore_session.get_credentials().get_frozen_credentials()
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+        except _NO_CREDENTIALS as error:
             raise UserError(
                 f"cannot get AWS credentials ({error}); sign in again, or check that the role "
                 "exists, trusts you, and that you may sts:AssumeRole it"
