@@ -503,7 +503,7 @@ def _replications(scenario: Scenario) -> int:
     if not varies(scenario):
         return 1
     jobs = max(scenario.jobs, 1)
-    if kernel_for("auto").lists:
+    if kernel_for("auto", MAX_JOBS).lists:
         return min(max(_JOBS_A_POINT_INTERPRETED // jobs, 5), 100)
     return min(max(_JOBS_A_POINT // jobs, 20), 400)
 

@@ -212,7 +212,7 @@ def draws_of(
         np.maximum(_scaled(job.duration_s, draws.normals(_DURATION, job.duration_s)), 1e-6),
         _scaled(job.writes_mib, draws.normals(_WRITES, job.writes_mib)) * MIB,
         image,
-        draws.shares(_JITTER) if jittered else np.zeros(n),
+        draws.shares(_JITTER).copy() if jittered else np.zeros(n),
         [burst.at_s for burst in scenario.bursts],
         burst_jobs,
         images,

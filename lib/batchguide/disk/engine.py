@@ -50,7 +50,7 @@ DOWNLOAD, REGISTER, CREATE, START, WRITE, LIMIT, COPY = 1, 2, 3, 4, 5, 6, 7
 ABSENT, COMING, BACKING_OFF, PRESENT = 0, 1, 2, 3
 UNPACKED = 2
 # rare things that are due; the order decides ties
-CHECK, DOWN, UNPACK, ARRIVED, RETRY, TICK, CYCLE, BOOT, DECIDE, IDLE = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+CHECK, DOWN, UNPACK, ARRIVED, RETRY, PUMP, TICK, CYCLE, BOOT, DECIDE, IDLE = range(11)
 # why a run stopped
 DONE, SHORT_ENDS, SHORT_DUE, SHORT_SWEPT, SHORT_TRACE, SHORT_INSTANCES = 0, 1, 2, 3, 4, 5
 # what is written down on the way
@@ -687,6 +687,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 count[g + PIPE_SIZE] = 0
                 count[g + PIPE_DOWN] = 0
                 count[g + PIPE_UNPACK] = 0
+                if split:
+                    state[b + FLIGHT] -= state[b + ROOT] - at_boot - state[b + LOGS]
+                    state[b + ROOT] = at_boot + state[b + LOGS]
                 state[b + LEVEL] -= state[b + FLIGHT]  # what rounding left
                 state[b + FLIGHT] = 0.0
                 if count[g + PENDING] > 0:
@@ -716,6 +719,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             if missing == 0:
                 _rise(due_at, due_code, dues, now, ARRIVED * span + i * width + m)
                 dues += 1
+            pump = True
+
+        elif due == PUMP:
             pump = True
 
         elif due in (TICK, CYCLE):
@@ -832,12 +838,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
         if full and count[g + PULLS] > 0 and state[b + DOWN_RATE] + state[b + UNPACK_RATE] > 0:
             # A pull writes fastest and meets the end first; Docker gives its bytes back.
             failing = REGISTER if state[b + UNPACK_RATE] >= state[b + DOWN_RATE] else DOWNLOAD
-            if split:
-                for k in range(count[g + PIPE_UNPACK], count[g + PIPE_SIZE]):
-                    lay = pipe[i * layers + k]
-                    x = layer_packed[lay] - layer_left[i * layers + lay]
-                    state[b + ROOT] -= x
-                    state[b + FLIGHT] -= x
+            if split:  # the blobs lie beside the logs, and not on this volume
+                state[b + FLIGHT] -= state[b + ROOT] - at_boot - state[b + LOGS]
+                state[b + ROOT] = at_boot + state[b + LOGS]
             state[b + LEVEL] -= state[b + FLIGHT]
             state[b + FLIGHT] = 0.0
             state[b + DOWN_RATE] = 0.0
@@ -1047,7 +1050,8 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
 
         # --- first come, first served ----------------------------------------------------------
         while True:
-            if ready >= 0:
+            pulled = ready >= 0  # it holds its image: no cycle comes between pull and container
+            if pulled:
                 job = ready
                 ready = next_job[job]
                 i = place[job]
@@ -1064,6 +1068,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 count[i * COUNT + FREE] -= 1
                 free -= 1
                 place[job] = i
+                start[job] = now
                 tries[job] += 1
                 state[i * STATE + IDLE_AT] = -1.0
             else:
@@ -1080,21 +1085,35 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             g = i * COUNT
             m = image_of[job]
             q = i * images + m
-            if not fresh_copies and (image_state[q] != PRESENT or count[g + PENDING] > 0):
-                k = i * width + (images if count[g + PENDING] > 0 else m)
+            locked = count[g + PENDING] > 0 and not pulled
+            if not fresh_copies and (image_state[q] != PRESENT or locked):
+                k = i * width + (images if locked else m)
                 fate[job] = PULLING
-                start[job] = now
                 next_job[job] = -1
                 if line_head[k] < 0:
                     line_head[k] = job
                 else:
                     next_job[line_tail[k]] = job
                 line_tail[k] = job
-                if image_state[q] == ABSENT and count[g + PENDING] == 0:
-                    image_state[q] = BACKING_OFF
+                if image_state[q] == ABSENT and not locked:
                     image_tries[q] = 0
                     count[g + PULLS] += 1
-                    _rise(due_at, due_code, dues, now, RETRY * span + i * width + m)
+                    image_state[q] = COMING
+                    missing = 0
+                    for k in range(first_layer[m], first_layer[m + 1]):
+                        lay = i * layers + layer_of[k]
+                        if layer_state[lay] == ABSENT:
+                            layer_state[lay] = COMING
+                            layer_left[lay] = layer_packed[layer_of[k]]
+                            pipe[i * layers + count[g + PIPE_SIZE]] = layer_of[k]
+                            count[g + PIPE_SIZE] += 1
+                        if layer_state[lay] == COMING:
+                            missing += 1
+                    image_missing[q] = missing
+                    if missing == 0:
+                        _rise(due_at, due_code, dues, now, ARRIVED * span + i * width + m)
+                        dues += 1
+                    _rise(due_at, due_code, dues, now, PUMP * span + i * width)
                     dues += 1
                 continue
 

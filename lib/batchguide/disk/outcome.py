@@ -158,7 +158,7 @@ def run_scenario(
     scenario: Scenario, on: Ground, *, timeline: bool = False, engine: str = "auto"
 ) -> Run:
     """The engine's own arrays; a timeline takes a second run, for its columns need the end."""
-    kernel = kernel_for(engine)
+    kernel = kernel_for(engine, scenario.jobs)
     rules, inputs = draws.rules_of(scenario, on), draws.inputs_of(scenario, on)
     run = play(rules, inputs, kernel=kernel)
     if not timeline:

@@ -85,54 +85,56 @@ class _Sizes:
 
 
 class _Compiler:
-    """The compiled engine, once there is one."""
+    """The compiled engine, once this process has it."""
 
     def __init__(self) -> None:
         self.kernel: engine.Kernel | None = None
-        self.started = False
-        self.lock = threading.Lock()
+        self.loader: threading.Thread | None = None
+        self.child: subprocess.Popen[bytes] | None = None
 
-    def ready(self) -> engine.Kernel | None:
-        """The compiled engine if it costs no compiling; starts that otherwise."""
-        with self.lock:
-            if self.kernel is None and engine.is_cached():
-                self.kernel = engine.compiled()
-            if self.kernel is None and not self.started:
-                self.started = True
-                self._start()
-            return self.kernel
+    def at_hand(self, patient: bool) -> engine.Kernel | None:
+        """The compiled engine if it is here; a patient caller waits while it is read from disk."""
+        loading = self.loader is not None and self.loader.is_alive()
+        compiling = self.child is not None and self.child.poll() is None
+        if self.kernel is None and not loading and not compiling:
+            self.loader = threading.Thread(target=self._load, daemon=True)
+            self.loader.start()
+        if self.kernel is None and patient and self.loader is not None:
+            self.loader.join()
+        return self.kernel
 
     def now(self) -> engine.Kernel:
         """The compiled engine, whatever it costs."""
-        with self.lock:
-            if self.kernel is None:
-                self.kernel = engine.compiled()
-            return self.kernel
+        if self.kernel is None:
+            self.kernel = engine.compiled()
+        return self.kernel
 
-    def _start(self) -> None:
-        if engine.can_cache():
-            command = [sys.executable, "-m", "batchguide.disk.play"]
-            subprocess.Popen(  # a child of its own session: it outlives a short command
-                command,
+    def _load(self) -> None:
+        if engine.is_cached():
+            self._compile()
+        elif not engine.can_cache():
+            threading.Thread(target=self._compile, daemon=True).start()
+        elif self.child is None:
+            self.child = subprocess.Popen(  # of its own session: it outlives a short command
+                [sys.executable, "-m", "batchguide.disk.play"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env={**os.environ, "NUMBA_NUM_THREADS": "1"},
             )
-        else:
-            threading.Thread(target=self._in_thread, daemon=True).start()
 
-    def _in_thread(self) -> None:
+    def _compile(self) -> None:
         kernel = engine.compiled()
         warm(kernel)
         self.kernel = kernel
 
 
 _COMPILER = _Compiler()
+PATIENCE_JOBS = 20_000
+"""A run of fewer jobs takes less time as it stands than reading the compiled engine from disk."""
 
 
-def kernel_for(way: str) -> engine.Kernel:
+def kernel_for(way: str, jobs: int = 0) -> engine.Kernel:
     """The engine to run with: "compiled" waits for the compiler, "auto" never does."""
     if way not in WAYS:
         raise UserError(f"engine is {way!r}: it must be one of {', '.join(WAYS)}")
@@ -142,7 +144,7 @@ def kernel_for(way: str) -> engine.Kernel:
         return _COMPILER.now()
     if way == "interpreted":
         return engine.interpreted()
-    return _COMPILER.ready() or engine.interpreted()
+    return _COMPILER.at_hand(patient=jobs > PATIENCE_JOBS) or engine.interpreted()
 
 
 def warm(kernel: engine.Kernel) -> None:

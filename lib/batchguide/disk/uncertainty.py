@@ -110,7 +110,8 @@ def replicate_scenario(
     rules = draws.rules_of(scenario, on)
     if unlimited:
         rules = without_limits(rules)
-    return replicate(rules, list(_chunks(scenario, on, replications)), kernel=kernel_for(engine))
+    kernel = kernel_for(engine, scenario.jobs * replications)
+    return replicate(rules, list(_chunks(scenario, on, replications)), kernel=kernel)
 
 
 def without_limits(rules: Rules) -> Rules:
@@ -123,7 +124,7 @@ def needed_gib(scenario: Scenario, engine: str = "auto") -> float:
     """The peak of one run if its volume could not fill."""
     on = draws.ground(scenario)
     rules = without_limits(draws.rules_of(scenario, on))
-    run = play(rules, draws.inputs_of(scenario, on), kernel=kernel_for(engine))
+    run = play(rules, draws.inputs_of(scenario, on), kernel=kernel_for(engine, scenario.jobs))
     return max((float(each) for each in run.peaks()), default=0.0) / GIB
 
 
@@ -131,7 +132,7 @@ def finished_at_s(scenario: Scenario, engine: str = "auto") -> float:
     """When the last job would end if no volume could fill."""
     on = draws.ground(scenario)
     rules = without_limits(draws.rules_of(scenario, on))
-    run = play(rules, draws.inputs_of(scenario, on), kernel=kernel_for(engine))
+    run = play(rules, draws.inputs_of(scenario, on), kernel=kernel_for(engine, scenario.jobs))
     return float(run.jobs.end.max())
 
 
