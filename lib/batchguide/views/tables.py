@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from batchguide.facts import runbooks_path
 from batchguide.findings import Finding, Severity, Status, worst_first
 from batchguide.units import show_count, show_duration, show_size
-from batchguide.views.markup import folded, inert, link, page, table
+from batchguide.views.markup import folded, inert, inert_prose, link, page, table
 from batchguide.views.theme import ALARM, GOOD, STATUS_COLOURS
 
 if TYPE_CHECKING:
+    from batchguide.account_scenario import Observed
     from batchguide.disk.outcome import Outcome
     from batchguide.findings import Check
 
@@ -183,6 +184,25 @@ def outcomes_table(outcomes: Mapping[str, Outcome]) -> str:
     rows = [_outcome_row(name, outcome) for name, outcome in outcomes.items()]
     head = ["", "", "jobs that succeed", "most kept on one", "peak", "first failure"]
     return page(table(head, rows, frozenset({2, 3, 4})))
+
+
+def own_scenarios_table(observed: Mapping[str, Observed], outcomes: Mapping[str, Outcome]) -> str:
+    """What each environment's busiest hour comes to; what was assumed, or is missing, beside it."""
+    rows = [
+        [f"<code>{inert(name)}</code>", _told_of(each, outcomes.get(name))]
+        for name, each in observed.items()
+    ]
+    return page(table(["scenario", "its forecast"], rows) if rows else "<p>None.</p>")
+
+
+def _told_of(observed: Observed, outcome: Outcome | None) -> str:
+    if outcome is None:
+        missing = ", ".join(f"<code>{inert(name)}</code>" for name in observed.missing)
+        return f"{badge('UNKNOWN')} the capture lacks {missing}"
+    shape, colour = ("✗", ALARM) if outcome.jobs_failed else ("✓", GOOD)
+    assumed = ", ".join(f"<code>{inert(name)}</code>" for name in observed.assumed)
+    note = f"<br><span class='bg-dim'>assumed: {assumed}</span>" if assumed else ""
+    return f'<b style="color:{colour}">{shape}</b> {inert_prose(outcome.verdict)}{note}'
 
 
 def _outcome_row(name: str, outcome: Outcome) -> list[str]:

@@ -18,6 +18,7 @@ from batchguide.units import show_count, show_size, show_usd
 from batchguide.widgets.plain import (
     Plain,
     compressed_gib,
+    distinct,
     get,
     image_gib,
     median,
@@ -28,6 +29,7 @@ from batchguide.widgets.plain import (
     rescaled,
     whole_gib,
     with_compressed,
+    with_distinct,
     with_image_gib,
     with_median,
     with_p95,
@@ -77,7 +79,7 @@ def image_inputs() -> list[Input]:
     return [
         Input("image", Quantity("unpacked, GiB", stops), image_gib, with_image_gib),
         Input("image", Quantity("compressed, GiB", stops), compressed_gib, with_compressed),
-        Input("image.distinct", _whole("different images", 1, 50)),
+        Input("image", _whole("different images", 1, 50), distinct, with_distinct),
         Input("image.storage", _choice("storage", list(zip(said, STORAGES, strict=True)))),
     ]
 

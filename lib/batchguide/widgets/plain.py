@@ -92,26 +92,59 @@ def rescaled(value: float, spread: Any) -> Any:
     return {"median": middle, "p95": middle * p95(spread) / median(spread)}
 
 
+def sized(image: Plain) -> Plain:
+    """Images that are listed by their layers as so many of one size: the largest of them."""
+    listed = image.get("images") or ([image] if isinstance(image.get("layers"), list) else [])
+    kept = {key: value for key, value in image.items() if key not in ("images", "layers")}
+    if not listed:
+        return image
+    largest = max(listed, key=lambda each: _total(each, "size_gib"))
+    return {
+        **kept,
+        "size_gib": _total(largest, "size_gib"),
+        "compressed_gib": _total(largest, "compressed_gib"),
+        "layers": len(largest["layers"]),
+        "distinct": len(listed),
+    }
+
+
+def _total(image: Plain, size: str) -> float:
+    return float(sum(layer[size] for layer in image["layers"]))
+
+
 def image_gib(image: Any) -> float:
-    return median(get(image, "size_gib"))
+    """Unpacked, of the largest image."""
+    return median(sized(image)["size_gib"])
 
 
 def with_image_gib(gib: float, image: Plain) -> Plain:
     """The compressed size keeps its share, for it is the same files."""
-    size_gib = three_digits(gib)
-    changed = {**image, "size_gib": rescaled(size_gib, get(image, "size_gib"))}
-    if "compressed_gib" in image and image_gib(image):
-        changed["compressed_gib"] = image["compressed_gib"] * size_gib / image_gib(image)
+    plain, before = sized(image), image_gib(image)
+    changed = {**plain, "size_gib": rescaled(gib, plain["size_gib"])}
+    if plain.get("compressed_gib") is not None and before:
+        changed["compressed_gib"] = plain["compressed_gib"] * gib / before
     return changed
 
 
 def compressed_gib(image: Any) -> float:
-    given = get(image, "compressed_gib")
+    """As given, else the share that a measured image had."""
+    given = sized(image).get("compressed_gib")
     return float(image_gib(image) * ImageSpec.COMPRESSED_SHARE if given is None else given)
 
 
 def with_compressed(gib: float, image: Plain) -> Plain:
-    return {**image, "compressed_gib": three_digits(gib)}
+    """Another compressed size; the unpacked one stays."""
+    return {**sized(image), "compressed_gib": gib}
+
+
+def distinct(image: Any) -> int:
+    """How many different images the jobs use."""
+    return int(sized(image).get("distinct", 1))
+
+
+def with_distinct(count: int, image: Plain) -> Plain:
+    """So many images of the size of the largest."""
+    return {**sized(image), "distinct": count}
 
 
 def with_type(words: str, instance: Plain) -> Plain:
