@@ -95,7 +95,7 @@ def thinned(
 def timeline_rows(timeline: Timeline, points: np.ndarray[Any, np.dtype[np.intp]]) -> list[Row]:
     """One row a point: milliseconds, GiB of every component, their sum, and the containers."""
     columns = {
-        "t": np.round(np.asarray(timeline.at_s)[points] * 1000),
+        "t": _apart(np.round(np.asarray(timeline.at_s)[points] * 1000)),
         **{name: np.round(timeline.components[name][points], 4) for name in COMPONENTS},
         "running": np.asarray(timeline.containers_running)[points],
         "stopped": np.asarray(timeline.containers_retained)[points],
@@ -106,6 +106,16 @@ def timeline_rows(timeline: Timeline, points: np.ndarray[Any, np.dtype[np.intp]]
     names = list(columns)
     values = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [dict(zip(names, row, strict=True)) for row in values]
+
+
+def _apart(at_ms: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    """Points of one moment a millisecond apart: a stacked area would draw one upon the other.
+
+    >>> _apart(np.array([0.0, 5.0, 5.0, 5.0, 6.0])).tolist()
+    [0.0, 5.0, 6.0, 7.0, 8.0]
+    """
+    place = np.arange(len(at_ms))
+    return np.maximum.accumulate(at_ms - place) + place
 
 
 def wrapped(text: str, longest: int = LONGEST_LINE, lines: int = 3) -> str:

@@ -25,16 +25,7 @@
 
   const toggle = document.getElementById("show-code");
   toggle.addEventListener("change", () => document.body.classList.toggle("with-code", toggle.checked));
-  // Paper has no clicks: what is folded opens for printing and folds again.
-  const opened = [];
-  window.addEventListener("beforeprint", () => {
-    for (const one of document.querySelectorAll("main details:not([open])")) {
-      if (one.closest(".chart")) continue;
-      one.open = true;
-      opened.push(one);
-    }
-  });
-  window.addEventListener("afterprint", () => {
-    for (const one of opened.splice(0)) one.open = false;
-  });
+  // Beside the text when there is room; else folded, so that the verdict stands first.
+  const contents = document.querySelector("nav.contents details");
+  contents.open = window.matchMedia("(min-width: 68rem)").matches;
 })();
