@@ -53,12 +53,13 @@ BURST_STEP_S = 60  # jobs submitted within a minute are one burst
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What several images take together on one volume; shared layers once. None: not known.
+    """What several images take together on one volume; shared layers once.
 
-    `largest_compressed_gib` is what the largest pull has in flight beside that.
+    With something missing it is what they take at least. `largest_compressed_gib` is what the
+    largest pull has in flight beside that.
     """
 
-    gib: float | None
+    gib: float
     largest_compressed_gib: float
     missing: tuple[str, ...]
     paths: tuple[str, ...]
@@ -88,7 +89,7 @@ def footprint_of(account: Account, images: Iterable[str]) -> Footprint:
         known[image.digest] = layers
         paths.append(image.where.path("imageSizeInBytes"))
     largest = max((sum(each.compressed_gib for each in it) for it in known.values()), default=0.0)
-    total = bytes_added_together(known.values(), "xfs") if not missing else None
+    total = bytes_added_together(known.values(), "xfs")
     return Footprint(total, largest, tuple(dict.fromkeys(missing)), tuple(paths))
 
 

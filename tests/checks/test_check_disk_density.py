@@ -185,6 +185,10 @@ def test_images_do_not_fit_together(compressed_gib, size_gib, expected):
         ({"image": {"imageDigest": "sha256:x", "imageSizeInBytes": GONE}}, "UNKNOWN"),
         ({"volume": {"Size": GONE}}, "UNKNOWN"),
         ({"running": False}, "PASS"),
+        (  # what is known of them is too much already
+            {"jobs": [{}, {"container": {"image": "busybox"}}], "volume": {"Size": 7}},
+            "FAIL",
+        ),
     ],
 )
 def test_what_of_images_can_not_be_told(changes, expected):

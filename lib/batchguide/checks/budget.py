@@ -102,7 +102,7 @@ def densest_of(account: Account, env: ComputeEnvironment, workload: Workload) ->
 def left_for_each_gib(size_gib: float, images: Footprint, containers: int) -> float:
     """What of a volume each container may write, with operating system, images, logs and room."""
     limits = facts.thresholds()
-    kept = limits["os_gib"].value + limits["logs_gib"].value + (images.gib or 0)
+    kept = limits["os_gib"].value + limits["logs_gib"].value + images.gib
     free = size_gib * (1 - limits["min_free_share"].value) - kept
     return free / containers
 

@@ -86,7 +86,7 @@ def _outgrown(account: Account, env: ComputeEnvironment) -> Iterator[Verdict]:
     )
     if not workload.shapes and not missing:
         yield not_applicable(env.resource, "its queues got no job in the days of the capture")
-    elif known.smallest is None or footprint.gib is None or dense is None:
+    elif known.smallest is None or dense is None:
         message = "how many containers share which volume can't be told"
         yield unknown(env.resource, message, missing=missing or (f"instances of {env.name}",))
     else:

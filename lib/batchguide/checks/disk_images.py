@@ -68,7 +68,7 @@ def _images(account: Account, env: ComputeEnvironment) -> Iterator[Verdict]:
         yield not_applicable(env.resource, "its queues got no job in the days of the capture")
         return
     size_gib = known.smallest.size_gib if known.smallest else None
-    if size_gib is None or known.smallest is None or footprint.gib is None:
+    if size_gib is None or known.smallest is None or not workload.images:
         message = "what the images take, or of which volume, is not in the capture"
         yield unknown(env.resource, message, missing=missing or (f"instances of {env.name}",))
         return
@@ -80,7 +80,8 @@ def _images(account: Account, env: ComputeEnvironment) -> Iterator[Verdict]:
     )
     share = used_gib / size_gib
     message = (
-        f"{show_count(len(workload.images), 'image')} of {show_size(footprint.gib)} unpacked, with"
+        f"{show_count(len(workload.images), 'image')} of {'at least ' if footprint.missing else ''}"
+        f"{show_size(footprint.gib)} unpacked, with"
         f" the operating system {share:.0%} of {show_size(size_gib)}"
     )
     if share > threshold("images_share_fail"):

@@ -93,7 +93,7 @@ def _small(account: Account, env: ComputeEnvironment, size_gib: float, size: Evi
     dense = densest_of(account, env, workload)
     footprint = footprint_of(account, workload.images)
     start = f"Docker writes to {show_size(size_gib)}, the stock AMI's default or less"
-    if dense is None or footprint.gib is None:
+    if dense is None:
         message = f"{start}; what its jobs need can't be told"
         return fails(env.resource, message, size, severity=Severity.HIGH)
     need_gib = footprint.gib + dense.containers * threshold("scratch_gib")
@@ -105,6 +105,9 @@ def _small(account: Account, env: ComputeEnvironment, size_gib: float, size: Evi
     )
     if need_gib > share * size_gib:
         return fails(env.resource, f"{start}; {needs}", size, evidence)
+    if footprint.missing:
+        message = f"{start}; {needs}, and more for {footprint.missing[-1]}"
+        return fails(env.resource, message, size, evidence, severity=Severity.HIGH)
     return passes(env.resource, f"{show_size(size_gib)} is enough: {needs}", size, evidence)
 
 
