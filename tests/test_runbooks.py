@@ -206,17 +206,17 @@ def test_the_disk_page_ticks_every_claim_and_replays_every_rule(run):
 @pytest.mark.parametrize(
     ("parameters", "first"),
     [
-        ({}, "disk-full"),
-        ({"capture": "demo:healthy"}, "undetermined"),
+        ({}, {"disk-full", "io-starved"}),
+        ({"capture": "demo:healthy"}, {"undetermined"}),
         ({"text": "toomanyrequests: <b>You have reached your pull rate limit</b>"},
-         "registry-throttled"),
+         {"registry-throttled"}),
     ],
 )  # fmt: skip
 def test_the_page_of_a_failed_job_hands_its_causes_to_the_report(run, parameters, first):
     page = run("21-explain-a-failed-job", **parameters)
 
     (value,) = [it for it in outputs(page, REPORT_MIME) if it["kind"] == "causes"]
-    assert value["causes"][0]["id"] == first
+    assert value["causes"][0]["id"] in first
     assert not any("<b>You" in html for html in outputs(page, "text/html"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batchguide.findings import quote
@@ -77,11 +78,17 @@ def _failed_children(account: Account, job: Job) -> Iterator[Job]:
 
 def _sightings(said: Said, table: Rules) -> Iterator[Sighting]:
     for words in said.words:
-        for found in sightings(words, table, said.place):
-            yield replace(found, share=found.share * said.share)
+        for found in _read(words):
+            yield replace(found, place=said.place, share=found.share * said.share)
     if said.exit_code is not None:
         signal = table.for_exit_code(said.exit_code)
         yield Sighting(signal, f"exitCode {said.exit_code}", said.place, share=said.share)
+
+
+@lru_cache(maxsize=2048)
+def _read(words: str) -> tuple[Sighting, ...]:
+    """Jobs say the same few sentences again and again."""
+    return tuple(sightings(words, rules()))
 
 
 def _strongest(found: Iterable[Sighting]) -> Sequence[Sighting]:

@@ -18,6 +18,7 @@ LINE_REACH = 320  # characters on either side of a phrase that a pattern sees
 CONTEXT_REACH = 400
 EXIT_REACH = 44
 LONGEST_TEXT = 32_000_000  # characters; of a longer text its two ends are read
+SHORTEST_CUT = 100  # characters; nobody cuts a shorter text
 SHORTEST_STUMP = 14  # characters of a phrase that a cut at the end must leave
 
 _UNSEEN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2060\ufeff]")
@@ -99,7 +100,8 @@ def _seen(lines: str, signal: Signal, place: str) -> Iterator[Sighting]:
                 continue
             denied = _denied(lines, start, end)
             yield Sighting(signal, _quoted(lines, start, end), place, denied)
-        cut = None if signal.pattern else _stump(lines, phrase)
+        whole = signal.pattern or len(lines) < SHORTEST_CUT
+        cut = None if whole else _stump(lines, phrase)
         if cut is not None and _agrees(lines, signal, cut, len(lines)):
             yield Sighting(signal, _quoted(lines, cut, len(lines)), place, share=0.7)
 
