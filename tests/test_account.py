@@ -16,8 +16,8 @@ from batchguide.account import (
 )
 from batchguide.account import fields as read
 from batchguide.account.fleet import batch_copies_of
-from batchguide.account.joined import ecr_reference
 from batchguide.account.model import TemplateReference
+from batchguide.account.names import ecr_reference
 from batchguide.account.volumes import prepares_device
 from batchguide.capture import Call, load_capture
 from builders import (

@@ -16,7 +16,6 @@ from batchguide.account.model import (
     AutoScalingGroup,
     BlockDevice,
     ComputeEnvironment,
-    ContainerImage,
     ContainerInstance,
     Instance,
     Job,
@@ -24,11 +23,10 @@ from batchguide.account.model import (
     JobQueue,
     LaunchTemplate,
     MachineImage,
-    Metric,
-    Rule,
     TemplateVersion,
     Volume,
 )
+from batchguide.account.model_extras import ContainerImage, Metric, Rule
 from batchguide.account.volumes import DataVolume, DataVolumes, data_volumes
 from batchguide.account.workload import JobShape, Workload, workload_of
 

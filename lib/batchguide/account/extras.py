@@ -10,7 +10,7 @@ from typing import Any
 
 from batchguide.account.answers import Answers
 from batchguide.account.fields import Fields, gib_of_bytes, inner, rows, text, texts
-from batchguide.account.model import ContainerImage, Metric, Rule
+from batchguide.account.model_extras import ContainerImage, Metric, Rule
 
 _Layers = tuple[tuple[str, float], ...]  # digest and compressed size, the lowest first
 _Key = tuple[str, str]  # repository and digest

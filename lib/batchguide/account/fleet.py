@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from batchguide.account.joined import Account, cluster_name
+from batchguide.account.joined import Account
 from batchguide.account.memo import once_an_environment
 from batchguide.account.model import (
     ComputeEnvironment,
@@ -14,6 +14,7 @@ from batchguide.account.model import (
     TemplateReference,
     TemplateVersion,
 )
+from batchguide.account.names import cluster_name
 
 BATCH_COPY_PREFIX = "Batch-lt"  # the names of the launch templates that Batch makes
 CONTAINER_INSTANCES = "ecs:DescribeContainerInstances"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from batchguide.account import batch, compute, extras
 from batchguide.account.answers import Answers, Gap
@@ -16,7 +16,6 @@ from batchguide.account.model import (
     Attempt,
     AutoScalingGroup,
     ComputeEnvironment,
-    ContainerImage,
     ContainerInstance,
     Instance,
     Job,
@@ -24,41 +23,14 @@ from batchguide.account.model import (
     JobQueue,
     LaunchTemplate,
     MachineImage,
-    Metric,
     QueueFront,
-    Rule,
     Task,
     TemplateVersion,
     Volume,
 )
+from batchguide.account.model_extras import ContainerImage, Metric, Rule
+from batchguide.account.names import cluster_name, cluster_of_container_instance, ecr_reference
 from batchguide.capture import Capture
-
-_ECR = re.compile(
-    r"^(?P<registry>\d{12})\.dkr[.-]ecr\.[^/]+/(?P<repository>[^:@]+)"
-    r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?$"
-)
-
-
-class EcrReference(NamedTuple):
-    """An image string that names ECR, in its parts."""
-
-    registry: str
-    repository: str
-    tag: str | None
-    digest: str | None
-
-
-def ecr_reference(image: str) -> EcrReference | None:
-    """The parts of an image string in ECR; None when it is of another registry.
-
-    >>> ecr_reference("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/resize:v2").tag
-    'v2'
-    """
-    found = _ECR.match(image)
-    if found is None:
-        return None
-    tag = found["tag"] or (None if found["digest"] else "latest")
-    return EcrReference(found["registry"], found["repository"], tag, found["digest"])
 
 
 @dataclass(frozen=True)
@@ -315,18 +287,3 @@ class Account:
         for metric in self.metrics:
             found[metric.volume_id].append(metric)
         return {id: tuple(series) for id, series in found.items()}
-
-
-def cluster_name(arn: object) -> str | None:
-    """The name in a cluster's ARN, or the name itself."""
-    return arn.rpartition("/")[2] or None if isinstance(arn, str) else None
-
-
-def cluster_of_container_instance(arn: str | None) -> str | None:
-    """The cluster's name in a container instance's ARN; old ARNs do not carry it.
-
-    >>> cluster_of_container_instance("arn:aws:ecs:eu-west-1:1:container-instance/jobs_Batch_1/ab")
-    'jobs_Batch_1'
-    """
-    parts = (arn or "").split("/")
-    return parts[1] if len(parts) == 3 else None

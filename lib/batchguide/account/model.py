@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 from batchguide.account.answers import Where
 
@@ -264,19 +263,6 @@ class AutoScalingGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerImage:
-    """An image in ECR; sizes are compressed, as ECR gives them, layers by digest."""
-
-    where: Where
-    registry: str | None
-    repository: str
-    digest: str
-    tags: tuple[str, ...]
-    compressed_gib: float | None
-    layers_gib: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Task:
     """An ECS task: ECS keeps stopped ones for an hour or so, with longer reasons than Batch's."""
 
@@ -286,29 +272,6 @@ class Task:
     started_at: datetime | None
     reasons: tuple[str, ...]
     image_digests: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A CloudWatch series of one volume."""
-
-    where: Where
-    volume_id: str
-    name: str
-    stat: str | None
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """An EventBridge rule; `pattern` is None when it has none (a schedule) or can't be read."""
-
-    where: Where
-    name: str
-    bus: str | None
-    enabled: bool
-    pattern: dict[str, Any] | None
-    target_arns: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)

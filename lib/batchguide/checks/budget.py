@@ -17,7 +17,7 @@ from batchguide.facts import InstanceType
 # `optimal` means the same as default_x86_64.
 ALIASES = {"optimal": "x86_64", "default_x86_64": "x86_64", "default_arm64": "arm64"}
 _GENERAL = re.compile(r"[cmr]\d+[agi]?\.")  # c, m and r families without network or disk variants
-MANAGED_RESERVED_MIB = "batch-managed"
+MANAGED_PROFILE = "batch-managed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _named(name: str) -> list[InstanceType]:
 
 def containers_on(type_: InstanceType, shape: JobShape) -> int:
     """How many jobs of a shape ECS places on an instance: vCPUs, memory and GPUs, never disk."""
-    reserved = int(facts.agent_profile(MANAGED_RESERVED_MIB).settings["ECS_RESERVED_MEMORY"])
+    reserved = int(facts.agent_profile(MANAGED_PROFILE).settings["ECS_RESERVED_MEMORY"])
     by_memory = (type_.registered_memory_mib - reserved) // shape.memory_mib
     count = min(int(type_.vcpus / shape.vcpus), by_memory)
     return min(count, type_.gpus // shape.gpus) if shape.gpus else count

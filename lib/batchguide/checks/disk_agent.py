@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from batchguide.account import Account, ComputeEnvironment, data_volumes, fleet_of
-from batchguide.account.joined import cluster_name
 from batchguide.account.model import Attempt, Job
+from batchguide.account.names import cluster_name
 from batchguide.account_scenario import AgentKnowledge, SettingsInForce, agent_settings_of
 from batchguide.checks.common import (
     FLEET,

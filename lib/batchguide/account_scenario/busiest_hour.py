@@ -1,8 +1,4 @@
-"""What the forecast takes from an account: layers of its images, agent settings, a scenario.
-
-Stands between `disk` and the checks, fixes and widgets that ask both. Whatever had to be assumed
-is named, and whatever is missing makes the answer None.
-"""
+"""The busiest hour of a compute environment as a scenario of the forecast."""
 
 from __future__ import annotations
 
@@ -23,162 +19,25 @@ from batchguide.account import (
     template_of,
     workload_of,
 )
-from batchguide.account.joined import cluster_name
-from batchguide.account.memo import once_an_environment
-from batchguide.account.volumes import USER_DATA, ami_id_of, generation_of
+from batchguide.account.names import cluster_name
+from batchguide.account.volumes import ami_id_of, generation_of
 from batchguide.account.workload import LIST_JOBS
-from batchguide.disk.agent_config import AgentSettings
-from batchguide.disk.agent_user_data import settings_in_user_data
+from batchguide.account_scenario.agents import SettingsInForce, agent_settings_of
+from batchguide.account_scenario.images import footprint_of, layers_of
 from batchguide.disk.fields import ScenarioError, Spread
-from batchguide.disk.layers import bytes_added_together
 from batchguide.disk.scenario import (
     AgentSpec,
     Burst,
     Fleet,
     ImageSpec,
     InstanceSpec,
-    Layer,
     ListedImage,
     Scenario,
     VolumeSpec,
 )
 from batchguide.disk.scenario import JobShape as ScenarioJob
 
-ECR_IMAGES = "ecr:DescribeImages"
 BURST_STEP_S = 60  # jobs submitted within a minute are one burst
-
-
-# --- images -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What several images take together on one volume; shared layers once.
-
-    With something missing it is what they take at least. `largest_compressed_gib` is what the
-    largest pull has in flight beside that.
-    """
-
-    gib: float
-    largest_compressed_gib: float
-    missing: tuple[str, ...]
-    paths: tuple[str, ...]
-
-
-def layers_of(account: Account, reference: str) -> tuple[Layer, ...] | None:
-    """An image's layers, unpacked size estimated from ECR's compressed one; None when unknown."""
-    image = account.image_of(reference)
-    if image is None or image.compressed_gib is None:
-        return None
-    times = facts.thresholds()["unpacked_per_compressed"].value
-    listed = image.layers_gib or ((image.digest, image.compressed_gib),)
-    return tuple(Layer(digest, size * times, size) for digest, size in listed)
-
-
-def footprint_of(account: Account, images: Iterable[str]) -> Footprint:
-    """The volume that these images take when one instance has them all."""
-    known: dict[str, tuple[Layer, ...]] = {}
-    missing: list[str] = []
-    paths: list[str] = []
-    for reference in images:
-        layers = layers_of(account, reference)
-        image = account.image_of(reference)
-        if layers is None or image is None:
-            missing += [*account.lacks(*ECR_IMAGES.split(":")), f"size of image {reference}"]
-            continue
-        known[image.digest] = layers
-        paths.append(image.where.path("imageSizeInBytes"))
-    largest = max((sum(each.compressed_gib for each in it) for it in known.values()), default=0.0)
-    total = bytes_added_together(known.values(), "xfs")
-    return Footprint(total, largest, tuple(dict.fromkeys(missing)), tuple(paths))
-
-
-# --- agent settings ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsInForce:
-    """Agent settings of one kind of instance, with the variables that user data sets.
-
-    `origin` says in words what they are known from, `path` where.
-    """
-
-    settings: AgentSettings
-    assigned: tuple[str, ...]
-    origin: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class AgentKnowledge:
-    """The settings of each kind of instance in an environment, and what hides others."""
-
-    kinds: tuple[SettingsInForce, ...]
-    missing: tuple[str, ...]
-
-
-@once_an_environment
-def agent_settings_of(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
-    """Agent settings as running instances got them; of none running, as the next would.
-
-    A managed environment that is scaled in is judged by what Batch was seen to write into user
-    data (not documented by AWS) and what the launch template adds.
-    """
-    fleet = fleet_of(account, env)
-    if fleet.instances or fleet.missing:
-        return _of_instances(account, env)
-    if not env.managed:
-        return AgentKnowledge((), ())
-    template = template_of(account, env)
-    if template.missing:
-        return AgentKnowledge((), template.missing)
-    text = (template.version.user_data if template.version else None) or ""
-    path = template.version.where.path("LaunchTemplateData.UserData") if template.version else "="
-    base = facts.agent_profile("batch-managed").settings
-    return _judged([_settings(text, dict(base), "what Batch is seen to set", path)], ())
-
-
-def _of_instances(account: Account, env: ComputeEnvironment) -> AgentKnowledge:
-    fleet = fleet_of(account, env)
-    missing = list(fleet.missing)
-    seen: dict[str, tuple[SettingsInForce | None, tuple[str, ...]]] = {}
-    for instance in fleet.instances:
-        text, path = instance.user_data, instance.user_data_where
-        if text is None or path is None:
-            missing += [*account.lacks(*USER_DATA.split(":")), f"user data of {instance.id}"]
-        elif text not in seen:
-            seen[text] = _settings(text, {}, f"user data of {instance.id}", path)
-            settings = seen[text][0]
-            if env.managed and settings and "ECS_CLUSTER" not in settings.assigned:
-                why = f"ECS settings of {instance.id}, which its user data does not write"
-                seen[text] = (None, (why,))
-    return _judged(list(seen.values()), tuple(missing))
-
-
-def _settings(
-    text: str, base: dict[str, str], origin: str, path: str
-) -> tuple[SettingsInForce | None, tuple[str, ...]]:
-    read = settings_in_user_data(text)
-    unclear = [name for name, value in read.assignments.items() if value is None]
-    unclear = [name for name in unclear if name.startswith("ECS_") and name != "ECS_CLUSTER"]
-    if read.not_understood or unclear:
-        what = read.not_understood[0] if read.not_understood else f"value of {unclear[0]}"
-        return None, (f"meaning of {origin}: {what}",)
-    given = {name: value for name, value in read.assignments.items() if value is not None}
-    kept = {} if read.overwrites else base
-    settings = AgentSettings.from_env({**kept, **given})
-    return SettingsInForce(settings, tuple(read.assignments), origin, path), ()
-
-
-def _judged(
-    found: list[tuple[SettingsInForce | None, tuple[str, ...]]], missing: tuple[str, ...]
-) -> AgentKnowledge:
-    kinds = tuple(settings for settings, _ in found if settings is not None)
-    lacking = (*missing, *(name for _, names in found for name in names))
-    return AgentKnowledge(kinds, tuple(dict.fromkeys(lacking)))
-
-
-# --- a scenario -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,17 +234,3 @@ def _busiest(minutes: list[datetime], made: Counter[datetime]) -> datetime:
         if within > most:
             best, most = minutes[first], within
     return best
-
-
-__all__ = [
-    "AgentKnowledge",
-    "Footprint",
-    "Observed",
-    "SettingsInForce",
-    "agent_settings_of",
-    "draft_of",
-    "footprint_of",
-    "instance_type_of",
-    "layers_of",
-    "scenario_of",
-]

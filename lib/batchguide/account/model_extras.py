@@ -1,0 +1,44 @@
+"""Images in ECR, series of CloudWatch and rules of EventBridge, as frozen values in our units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from batchguide.account.answers import Where
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerImage:
+    """An image in ECR; sizes are compressed, as ECR gives them, layers by digest."""
+
+    where: Where
+    registry: str | None
+    repository: str
+    digest: str
+    tags: tuple[str, ...]
+    compressed_gib: float | None
+    layers_gib: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A CloudWatch series of one volume."""
+
+    where: Where
+    volume_id: str
+    name: str
+    stat: str | None
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An EventBridge rule; `pattern` is None when it has none (a schedule) or can't be read."""
+
+    where: Where
+    name: str
+    bus: str | None
+    enabled: bool
+    pattern: dict[str, Any] | None
+    target_arns: tuple[str, ...] | None
