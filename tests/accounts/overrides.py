@@ -402,9 +402,12 @@ def describe_images(context: Context) -> Shape:
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-ami-storage-config.html
     """
-    ids = _filtered(context.params, "image-id") or context.params.get("ImageIds")
-    found = context.world.machine_images
-    return {"Images": [image for key, image in found.items() if ids is None or key in ids]}
+    ids, known = context.params.get("ImageIds"), context.world.machine_images
+    missing = [image_id for image_id in ids or [] if image_id not in known]
+    if missing:
+        named = f"'[{', '.join(missing)}]'"
+        raise AwsError("InvalidAMIID.NotFound", f"The image ids {named} do not exist")
+    return {"Images": [image for key, image in known.items() if ids is None or key in ids]}
 
 
 @override("ec2", "DescribeLaunchTemplateVersions")

@@ -407,7 +407,7 @@ def test_collect_to_file_writes_what_was_collected(fake, tmp_path):
 
 
 def test_collect_to_file_looks_at_the_directory_before_it_asks_aws(surroundings, tmp_path):
-    with pytest.raises(UserError, match="its directory does not exist"):
+    with pytest.raises(UserError, match="in a directory that exists"):
         collect_to_file(None, "us-east-1", None, None, 7, tmp_path / "no" / "c.json", None)
 
 

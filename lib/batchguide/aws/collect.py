@@ -5,6 +5,7 @@ as well, so that an operation is complete there exactly if it was asked and answ
 """
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,13 @@ from typing import Any
 from botocore import xform_name
 
 from batchguide import __version__
-from batchguide.aws.failures import BAD_CREDENTIALS, CALL_FAILURES, GarbageError, call_error
+from batchguide.aws.failures import (
+    BAD_CREDENTIALS,
+    CALL_FAILURES,
+    PARSER_STUMBLES,
+    GarbageError,
+    call_error,
+)
 from batchguide.aws.session import Session, make_session
 from batchguide.aws.wanted import WANTED, Known, Omitted, Params, Wanted
 from batchguide.capture import Call, CallError, Capture, CaptureError, save_capture
@@ -36,8 +43,12 @@ def collect_to_file(
     progress: Progress | None = None,
 ) -> Capture:
     """Collect the account that the options name, and write it."""
-    if not Path(out).parent.is_dir():
-        raise CaptureError(f"cannot write the capture {out}: its directory does not exist; make it")
+    folder = Path(out).parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(out).is_dir():
+        raise CaptureError(
+            f"cannot write the capture {out}; give a file in a directory that exists "
+            "and that you may write to"
+        )
     session = make_session(profile, region, role, endpoint_url)
     capture = collect(session, days=days, progress=progress)
     save_capture(capture, out)
@@ -91,7 +102,7 @@ class _Collector:
 
     def _run_wave(self, wave: list[Wanted], pool: ThreadPoolExecutor) -> None:
         known = self._known()
-        asked = [(row, list(row.questions(known))) for row in wave]
+        asked = [(row, _questions(row, known)) for row in wave]
         pending = [
             (row, [pool.submit(self._answer, row, question, known) for question in questions])
             for row, questions in asked
@@ -128,9 +139,10 @@ class _Collector:
 
     def _answer(self, row: Wanted, question: Params | Omitted, known: Known) -> Call:
         if isinstance(question, Omitted):
-            return Call(row.service, row.operation, {}, (), _cut(f"not asked: {question.message}"))
+            omitted = CallError("NotAsked", question.message, row.permission, question.kind)
+            return Call(row.service, row.operation, {}, (), omitted)
         pages: list[dict[str, Any]] = []
-        error = None
+        error: CallError | None = None
         keep = row.keep(known) if row.keep else None
         try:
             for answer in self._pages(row, question):
@@ -139,8 +151,11 @@ class _Collector:
         except _CutShort as cut:
             error = _cut(str(cut))
         except CALL_FAILURES as failure:
-            error = call_error(failure, row.permission)
             self._spend(0, _retries(getattr(failure, "response", None)))
+            error = call_error(failure, row.permission)
+            narrowed = row.narrowed(question, error.code, error.message) if row.narrowed else None
+            if narrowed:
+                return self._answer(row, narrowed, known)
         return Call(row.service, row.operation, question, tuple(pages), error)
 
     def _pages(self, row: Wanted, question: Params) -> Iterator[dict[str, Any]]:
@@ -212,6 +227,15 @@ def waves() -> list[list[Wanted]]:
 
     deepest = max(depth_of(name) for name in rows)
     return [[row for row in WANTED if depth[row.name] == level] for level in range(deepest + 1)]
+
+
+def _questions(row: Wanted, known: Known) -> list[Params | Omitted]:
+    """What a row asks; answers that lack what its questions are made of leave them unasked."""
+    try:
+        return list(row.questions(known))
+    except PARSER_STUMBLES as stumble:
+        message = f"not asked: answers that it follows from lack {stumble}"
+        return [Omitted(message, "garbage")]
 
 
 def _page(

@@ -1,8 +1,9 @@
 """What is asked of AWS: a table of operations, and how the questions follow from earlier answers.
 
 A row never asks for one thing where the operation takes many: lists are filled to the API's limit.
-Reads by id that fail as a whole when one id is gone (instances, volumes, AMIs) go by filter, which
-leaves out what is gone. The sources of the limits are the API references of each operation.
+Reads by id that fail as a whole when one id is gone go by filter (instances, volumes), which leaves
+out what is gone, or are asked again without it (AMIs: a filter would search all public ones). The
+sources of the limits are the API references of each operation.
 """
 
 import json
@@ -48,9 +49,10 @@ _ECR_IMAGE = re.compile(
 
 @dataclass(frozen=True)
 class Omitted:
-    """Stands among the questions for those that a bound left out."""
+    """Stands among the questions for those that a bound left out, or that can't be made."""
 
     message: str
+    kind: str = "cut"
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Wanted:
     asked: Callable[[Params], int] | None = None  # how many items must be answered
     counted: Callable[[dict[str, Any]], int] | None = None
     keep: Callable[[Known], Callable[[dict[str, Any]], bool]] | None = None
+    narrowed: Callable[[Params, str, str], Params | None] | None = None  # by an error of AWS
 
     @property
     def permission(self) -> str:
@@ -169,7 +172,7 @@ def failed_children(known: Known) -> Iterator[Params | Omitted]:
     for parameter, job_id in parents[:MAX_PARENT_JOBS]:
         yield {parameter: job_id, "jobStatus": "FAILED"}
     if len(parents) > MAX_PARENT_JOBS:
-        yield Omitted(f"children of {len(parents) - MAX_PARENT_JOBS} failed parent jobs")
+        yield Omitted(f"not asked: children of {len(parents) - MAX_PARENT_JOBS} failed parent jobs")
 
 
 def described_jobs(known: Known) -> Iterator[Params | Omitted]:
@@ -189,7 +192,7 @@ def described_jobs(known: Known) -> Iterator[Params | Omitted]:
     for batch in batches(chosen, BATCH_JOBS):
         yield {"jobs": batch}
     for what in omitted:
-        yield Omitted(what)
+        yield Omitted(f"not asked: {what}")
 
 
 def _sample(values: Sequence[str], size: int) -> list[str]:
@@ -353,7 +356,19 @@ def machine_images(known: Known) -> Iterator[Params]:
         ids += [c.get("imageIdOverride") for c in resources.get("ec2Configuration") or []]
     versions = known.items("ec2", "DescribeLaunchTemplateVersions", "LaunchTemplateVersions")
     ids += [(version.get("LaunchTemplateData") or {}).get("ImageId") for version in versions]
-    return _filter("image-id", (found for found in ids if found and found.startswith("ami-")))
+    found = (image_id for image_id in ids if image_id and image_id.startswith("ami-"))
+    return ({"ImageIds": batch} for batch in batches(found, EC2_FILTER_VALUES))
+
+
+def without_missing_images(question: Params, code: str, message: str) -> Params | None:
+    """The same question without the AMIs that AWS says are gone; None when that does not help.
+
+    Never an empty list: AWS would take it for all public images.
+    """
+    if not code.startswith("InvalidAMIID"):
+        return None
+    left = [image_id for image_id in question["ImageIds"] if image_id not in message]
+    return {"ImageIds": left} if 0 < len(left) < len(question["ImageIds"]) else None
 
 
 def volume_metrics(known: Known) -> Iterator[Params]:
@@ -743,6 +758,7 @@ WANTED: tuple[Wanted, ...] = (
         "DescribeImages",
         answer="Images",
         token="NextToken",
+        narrowed=without_missing_images,
         questions=machine_images,
         follows=("compute environments", "instances", "template versions"),
         checks=("DISK-002", "DISK-005", "DISK-014", "AMI-001"),
