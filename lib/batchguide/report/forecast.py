@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from batchguide.account_scenario import Observed
     from batchguide.capture import Capture
 
+OWN = "account:"
+"""Before an environment's name, in the page's parameter: the scenario that its capture shows."""
 LIST_JOBS = ("batch", "ListJobs")
 
 
@@ -20,17 +22,18 @@ class Basis:
     """What a forecast stands on.
 
     Without a `scenario` there is none, for `why`. Nothing `missing` then means that there is
-    nothing to forecast, which is no gap in what was seen.
+    nothing to forecast, which is no gap in what was seen. With one, what is `missing` may have
+    hidden jobs: the forecast then is of those that were seen.
     """
 
     environment: str = ""
-    scenario: str = ""  # YAML, as the page's parameter takes it
+    scenario: str = ""  # as the page's parameter takes it
     assumed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     why: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As the report's JSON has it; the scenario stands with the page's parameters."""
+        """As the report's JSON has it; the scenario itself stands in the outcome."""
         return {
             "environment": self.environment,
             "assumed": list(self.assumed),
@@ -43,15 +46,14 @@ def basis_of(capture: Capture) -> Basis:
     """The busiest hour of the compute environment that ran the most jobs in it."""
     from batchguide.account import Account
     from batchguide.account_scenario import scenario_of
-    from batchguide.disk.scenario import dump_yaml
 
     account = Account.from_capture(capture)
     found = {env.name: scenario_of(account, env) for env in account.compute_environments}
     name, busiest = max(found.items(), key=lambda it: _jobs(it[1]), default=("", None))
     if busiest is None or busiest.scenario is None:
         return _without(account, found)
-    text = dump_yaml(busiest.scenario)
-    return Basis(environment=name, scenario=text, assumed=busiest.assumed)
+    missing = account.lacks(*LIST_JOBS)
+    return Basis(name, OWN + name, assumed=busiest.assumed, missing=missing)
 
 
 def _jobs(observed: Observed) -> int:
