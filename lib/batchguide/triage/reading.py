@@ -98,7 +98,7 @@ def _seen(lines: str, signal: Signal, place: str) -> Iterator[Sighting]:
             end = start + len(phrase)
             if not _agrees(lines, signal, start, end):
                 continue
-            denied = _denied(lines, start, end)
+            denied = _denied(lines, *_told(lines, signal, start, end))
             yield Sighting(signal, _quoted(lines, start, end), place, denied)
         whole = signal.pattern or len(lines) < SHORTEST_CUT
         cut = None if whole else _stump(lines, phrase)
@@ -140,11 +140,25 @@ def _agrees(lines: str, signal: Signal, start: int, end: int) -> bool:
     return not any(phrase in context for phrase in signal.apart)
 
 
+def _told(lines: str, signal: Signal, start: int, end: int) -> tuple[int, int]:
+    """From where to where the sign is told: a pattern may take in a «no» before the phrase."""
+    left, right = _line(lines, start, end, LINE_REACH)
+    found = signal.pattern.search(lines, left, right) if signal.pattern else None
+    if found is None:
+        return start, end
+    return min(start, found.start()), max(end, found.end())
+
+
 def _around(lines: str, start: int, end: int, reach: int) -> str:
     """The line around a place, at most `reach` characters to either side."""
+    left, right = _line(lines, start, end, reach)
+    return lines[left:right]
+
+
+def _line(lines: str, start: int, end: int, reach: int) -> tuple[int, int]:
     left = max(lines.rfind("\n", max(0, start - reach), start) + 1, start - reach, 0)
     right = lines.find("\n", end, end + reach)
-    return lines[left : right if right >= 0 else end + reach]
+    return left, right if right >= 0 else end + reach
 
 
 def _denied(lines: str, start: int, end: int) -> bool:
