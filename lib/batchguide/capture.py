@@ -15,9 +15,7 @@ numbers. Three shapes of a call must be told apart:
 
 import gzip
 import json
-import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from typing import Any
 
 from batchguide import facts
 from batchguide.errors import UserError
+from batchguide.files import write_whole
 
 SCHEMA = 1
 DEMO_PREFIX = "demo:"
@@ -143,7 +142,7 @@ def save_capture(capture: Capture, path: str | Path) -> None:
     if target.suffix == ".gz":
         data = gzip.compress(data, compresslevel=9, mtime=0)
     try:
-        _replace(target, data)
+        write_whole(target, data)
     except OSError as error:
         raise CaptureError(
             f"cannot write the capture {target}: {_reason(error)}; "
@@ -168,17 +167,6 @@ def _call_to_dict(call: Call) -> dict[str, Any]:
         "pages": list(call.pages),
         "error": None if call.error is None else vars(call.error).copy(),
     }
-
-
-def _replace(target: Path, data: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _read(source: str) -> bytes:

@@ -9,10 +9,12 @@ import pytest
 
 from accounts import disk_full
 from batchguide.aws import collect as collecting
-from batchguide.aws import wanted
+from batchguide.aws import questions_batch, questions_ec2
 from batchguide.aws.collect import collect, collect_to_file, waves
+from batchguide.aws.known import Known
+from batchguide.aws.questions_batch import may_match_batch
 from batchguide.aws.session import make_session
-from batchguide.aws.wanted import OPERATIONS, WANTED, Known, may_match_batch
+from batchguide.aws.wanted import OPERATIONS, WANTED
 from batchguide.capture import KINDS, Call, load_capture
 from batchguide.errors import UserError
 from fakeaws import (
@@ -298,7 +300,7 @@ def test_pages_have_a_bound_and_keep_what_came_before_it(fake, monkeypatch):
 
 
 def test_a_bound_on_jobs_marks_the_failed_ones_left_out(fake, monkeypatch):
-    monkeypatch.setattr(wanted, "DESCRIBED_JOBS", {"FAILED": 0, "RUNNABLE": 1})
+    monkeypatch.setattr(questions_batch, "DESCRIBED_JOBS", {"FAILED": 0, "RUNNABLE": 1})
     fake.world.jobs[next(iter(fake.world.jobs))]["status"] = "FAILED"
     try:
         capture = collected(fake)
@@ -444,7 +446,7 @@ def test_a_large_account_costs_batches_not_resources():
     assert asked["volumes"] == 5
     assert asked["volume metrics"] == 4
     assert asked["machine images"] == 1
-    assert asked["user data"] == wanted.USER_DATA_PER_GROUP
+    assert asked["user data"] == questions_ec2.USER_DATA_PER_GROUP
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from batchguide.aws.failures import (
     GarbageError,
     call_error,
 )
+from batchguide.aws.known import Known, Omitted, Params
 from batchguide.aws.session import Session, make_session
-from batchguide.aws.wanted import WANTED, Known, Omitted, Params, Wanted
+from batchguide.aws.wanted import WANTED, Wanted
 from batchguide.capture import Call, CallError, Capture, CaptureError, save_capture
 from batchguide.errors import UserError
 from batchguide.redaction import redact
@@ -291,7 +292,9 @@ def _retries(answer: dict[str, Any] | None) -> int:
 
 
 def _line(row: Wanted, calls: list[Call]) -> str:
-    asked = [call for call in calls if call.params or call.pages]
+    asked = [
+        call for call in calls if call.pages or (call.error and call.error.kind != "not-asked")
+    ]
     pages = sum(len(call.pages) for call in calls)
     line = f"{row.service}:{row.operation} ({row.name}): {len(asked)} asked, {pages} pages"
     failed = [call.error for call in calls if call.error]
