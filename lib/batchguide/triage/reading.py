@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from batchguide.findings import quote
 from batchguide.triage.table import Rules, Signal
@@ -16,6 +17,9 @@ from batchguide.triage.table import Rules, Signal
 PLACES = 8  # of one phrase, from each end of the text
 LINE_REACH = 320  # characters on either side of a phrase that a pattern sees
 CONTEXT_REACH = 400
+QUOTE_REACH = 80
+LONGEST_QUOTE = 220
+STUMP_SHARE = 0.7  # how much of its weight a sign keeps of which the end is cut off
 EXIT_REACH = 44
 LONGEST_TEXT = 32_000_000  # characters; of a longer text its two ends are read
 SHORTEST_CUT = 100  # characters; nobody cuts a shorter text
@@ -59,8 +63,20 @@ class Sighting:
     share: float = 1.0
 
 
+class _Spot(NamedTuple):
+    """Where a signal stands in the lines."""
+
+    start: int
+    end: int
+    denied: bool = False
+    share: float = 1.0
+
+
 def readable(text: str) -> str:
-    """Lower-case lines without control characters, wrapped lines joined; JSON's escapes undone."""
+    """Lines without control characters, wrapped ones joined, JSON's escapes undone.
+
+    Lower-case, they are as long: the one letter that would grow is replaced.
+    """
     if len(text) > LONGEST_TEXT:
         half = LONGEST_TEXT // 2
         text = text[:half] + "\n" + text[-half:]
@@ -68,42 +84,42 @@ def readable(text: str) -> str:
         text = text.replace('\\"', '"').replace("\\n", "\n").replace("\\u2013", "-")
     text = _UNSEEN.sub("", text.replace("\r", "\n")).translate(_SAME)
     lines = (" ".join(line.split()) for line in text.split("\n"))
-    return _WRAPPED.sub(" ", "\n".join(line for line in lines if line)).lower()
+    return _WRAPPED.sub(" ", "\n".join(line for line in lines if line))
 
 
 def sightings(text: str, rules: Rules, place: str = "text") -> Iterator[Sighting]:
     """Every signal that the text holds, each once; one that is affirmed somewhere is not denied."""
-    lines = readable(text)
+    shown = readable(text)
+    lines = shown.lower()
     for signal in rules.signals:
-        if signal.phrases:
-            found = _best(_seen(lines, signal, place))
-            if found is not None:
-                yield found
-    for code, words in _exit_codes(lines):
-        yield Sighting(rules.for_exit_code(code), words, place)
+        found = _best(_seen(lines, signal))
+        if found is not None:
+            quoted = quote(_around(shown, found.start, found.end, QUOTE_REACH), LONGEST_QUOTE)
+            yield Sighting(signal, quoted, place, found.denied, found.share)
+    for code, start, end in _exit_codes(lines):
+        yield Sighting(rules.for_exit_code(code), quote(shown[start:end]), place)
 
 
-def _best(found: Iterator[Sighting]) -> Sighting | None:
+def _best(found: Iterator[_Spot]) -> _Spot | None:
     denied = None
-    for sighting in found:
-        if not sighting.denied:
-            return sighting
-        denied = sighting
+    for spot in found:
+        if not spot.denied:
+            return spot
+        denied = spot
     return denied
 
 
-def _seen(lines: str, signal: Signal, place: str) -> Iterator[Sighting]:
+def _seen(lines: str, signal: Signal) -> Iterator[_Spot]:
     for phrase in signal.phrases:
         for start in _places(lines, phrase):
             end = start + len(phrase)
-            if not _agrees(lines, signal, start, end):
-                continue
-            denied = _denied(lines, *_told(lines, signal, start, end))
-            yield Sighting(signal, _quoted(lines, start, end), place, denied)
+            if _agrees(lines, signal, start, end):
+                denied = _denied(lines, *_told(lines, signal, start, end))
+                yield _Spot(start, end, denied)
         whole = signal.pattern or len(lines) < SHORTEST_CUT
         cut = None if whole else _stump(lines, phrase)
         if cut is not None and _agrees(lines, signal, cut, len(lines)):
-            yield Sighting(signal, _quoted(lines, cut, len(lines)), place, share=0.7)
+            yield _Spot(cut, len(lines), share=STUMP_SHARE)
 
 
 def _places(lines: str, phrase: str) -> list[int]:
@@ -169,16 +185,13 @@ def _denied(lines: str, start: int, end: int) -> bool:
     return _DENIED_AFTER.search(lines[end : end + 40]) is not None
 
 
-def _quoted(lines: str, start: int, end: int) -> str:
-    return quote(_around(lines, start, end, 80), 220)
-
-
-def _exit_codes(lines: str) -> Iterator[tuple[int, str]]:
-    """The exit codes that a text names, each once, with the words around."""
+def _exit_codes(lines: str) -> Iterator[tuple[int, int, int]]:
+    """The exit codes that a text names, each once, and from where to where."""
     named: set[int] = set()
     for start in _places(lines, "exit"):
-        for found in _EXIT.finditer(lines[start : start + EXIT_REACH].replace("\n", " ")):
+        window = lines[start : start + EXIT_REACH].replace("\n", " ")
+        for found in _EXIT.finditer(window):
             code = int(found[1])
             if code not in named:
                 named.add(code)
-                yield code, quote(found[0])
+                yield code, start + found.start(), start + found.end()
