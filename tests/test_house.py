@@ -38,7 +38,7 @@ NOT_CODE = {
 # What no file of the project may hold. Written so that this file does not match itself.
 FOREIGN = {
     "a path of somebody's machine": r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/",
-    "a package index": r"--(?:extra-)?index-url|--find-links|/sim[p]le/\w|artifact[o]ry|dev[p]i",
+    "a package index": r"--(?:extra-)?index-url|--fin[d]-links|/sim[p]le/\w|artifact[o]ry|dev[p]i",
     "a private address": r"https?://(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d",
     "a private host": r"https?://[\w.-]+\.(?:internal|local|corp|lan|intranet)\b",
     "a secret key": r"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])",

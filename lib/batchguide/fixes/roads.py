@@ -126,6 +126,7 @@ def state_of(situation: Situation) -> tuple[Expectation, ...]:
 
 
 def of_environment(name: str, statement: str, field: str, value: Any) -> Expectation:
+    """What DescribeComputeEnvironments must answer of one environment."""
     return Expectation(
         statement=statement,
         request=Request("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]}),
