@@ -7,6 +7,7 @@ JupyterLab draws itself, papermill keeps, and a report can draw without the netw
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -57,6 +58,12 @@ def enable_renderer() -> None:
 def disk_chart(outcome: Outcome, instance: str | None = None, width: int = WIDTH) -> Picture:
     """One instance's volume over time: components against capacity, the failure, the containers."""
     return disk_picture(width).properties(datasets=disk_data(outcome, instance))
+
+
+@cache
+def disk_picture_spec() -> dict[str, Any]:
+    """`disk_picture` as Vega-Lite, for a live chart; not to be changed."""
+    return dict(disk_picture().to_dict(validate=False))
 
 
 def disk_picture(width: int = WIDTH) -> Picture:

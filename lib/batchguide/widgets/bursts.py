@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import ipywidgets as ipw
@@ -16,6 +17,7 @@ MOST_ROWS = 12
 KEEP = "choose a preset …"
 
 
+@cache
 def presets() -> dict[str, Bursts]:
     """The bursts of every bundled scenario, by the scenario's name."""
     found = (load_scenario(path) for path in sorted(facts.data_path("scenarios").glob("*.yaml")))

@@ -21,7 +21,7 @@ import ipywidgets as ipw
 from batchguide.disk.outcome import simulate
 from batchguide.disk.scenario import Scenario, dump_yaml, load_scenario
 from batchguide.errors import UserError
-from batchguide.views.charts import disk_picture
+from batchguide.views.charts import disk_picture_spec
 from batchguide.views.disk_data import NO_DATA, disk_data, instance_shown
 from batchguide.views.markup import inert, page
 from batchguide.views.prose import advice_words, agent_words, picture_words, verdict_card
@@ -70,7 +70,7 @@ class DiskEstimator(ipw.VBox):  # type: ignore[misc]
             for it in section
         }
         self.bursts = BurstTable(lambda bursts: self._put("bursts", bursts))
-        self.chart = LiveChart(disk_picture().to_dict(), NO_DATA)
+        self.chart = LiveChart(disk_picture_spec(), NO_DATA)
         self.verdict, self.problem, self.caption = ipw.HTML(), ipw.HTML(), ipw.HTML()
         self.limits, self.differs = ipw.HTML(), ipw.HTML()
         self.ask = ipw.Button(description=ASK, button_style="primary", layout=_auto())
@@ -259,6 +259,10 @@ _SLIDERS = (Quantity, ipw.IntSlider)
 # Where both halves don't fit side by side the picture comes first: rows wrap upwards.
 _ROW = ipw.Layout(flex_flow="row wrap-reverse", align_items="flex-end")
 _LEFT = ipw.Layout(
-    flex="0 0 345px", width="345px", max_height="680px", overflow_y="auto", padding="0 10px 0 0"
+    flex="0 0 345px",
+    width="345px",
+    max_height="680px",
+    overflow="hidden auto",
+    padding="0 10px 0 0",
 )
 _RIGHT = ipw.Layout(flex="1 1 420px", min_width="380px", width="auto")

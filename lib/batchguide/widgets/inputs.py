@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ipywidgets as ipw
@@ -87,7 +88,7 @@ def image_inputs() -> list[Input]:
 def instance_inputs() -> list[Input]:
     """The instance type by search, and the AMI generation that it runs."""
     search = ipw.Combobox(
-        options=[instance_words(name) for name in facts.instance_types()],
+        options=_every_type(),
         placeholder="type a name, as r5.2x",
         description="type",
         continuous_update=False,
@@ -144,6 +145,11 @@ def fleet_inputs() -> list[Input]:
         Input("attempts", _whole("attempts", 1, 10)),
         Input("seed", _number("seed", 0, 2**31, whole=True)),
     ]
+
+
+@cache
+def _every_type() -> tuple[str, ...]:
+    return tuple(instance_words(name) for name in facts.instance_types())
 
 
 def instance_words(name: str) -> str:
