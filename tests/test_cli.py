@@ -41,7 +41,9 @@ def scenario(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["collect", "check", "report", "estimate", "plan", "lab"])
+@pytest.mark.parametrize(
+    "command", ["collect", "check", "report", "estimate", "explain", "plan", "lab"]
+)
 def test_help_of_every_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -66,6 +68,10 @@ def test_help_of_every_command_has_an_example(command: str, capsys: pytest.Captu
         ["report", "99-no-such-page"],
         ["report", "20-check-account-health", "-p", "captrue=demo:healthy"],
         ["report", "-p", "nonsense"],
+        ["explain"],
+        ["explain", "demo:disk-full"],
+        ["explain", "demo:disk-full", "no-such-job"],
+        ["check", "demo:disk-full", "--mute", "no/such/mutes.yaml"],
         ["plan", "smaller-volume", "--capture", "demo:disk-full", "--out", "x"],
     ],
 )
@@ -128,6 +134,34 @@ def test_a_file_that_is_no_capture_is_named(content: bytes, tmp_path: Path):
     assert done.returncode == 64
     assert str(path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_explain_answers_by_the_contract():
+    text = "CannotPullContainerError: write /var/lib/docker/tmp/x: no space left on device"
+
+    done = run("explain", "--text", "-", "--format", "json", stdin=text)
+
+    document = json.loads(done.stdout)
+    assert document["schema"] == 1
+    assert document["causes"][0]["id"] == "disk-full"
+    assert set(document["causes"][0]) == {
+        "id", "confidence", "why", "evidence", "next", "runbook",
+    }  # fmt: skip
+    assert "disk-full" in run("explain", "--text", text).stdout.splitlines()[0]
+
+
+def test_a_mute_hides_what_somebody_answers_for_and_is_counted(tmp_path: Path):
+    mutes = tmp_path / "mutes.yaml"
+    mutes.write_text(
+        "- {check: '*', resource: '*', owner: pat, reason: a rehearsal, expires: 2999-01-01}\n"
+    )
+
+    done = run("check", "demo:disk-full", "--format", "json", "--mute", str(mutes))
+
+    summary = json.loads(done.stdout)["summary"]
+    assert done.returncode == 0
+    assert summary["FAIL"] == 0
+    assert summary["MUTED"] > 20
 
 
 def test_estimate_answers_by_the_contract(scenario: Path):

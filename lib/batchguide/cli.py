@@ -80,10 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="batchguide", description="A runbook for AWS Batch that you can run.")
     parser.add_argument("--version", action="version", version=f"batchguide {__version__}")
     doors = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    for declare in (_declare_collect, _declare_check, _declare_report, _declare_estimate):
+    for declare in _DECLARATIONS:
         declare(doors)
-    _declare_plan(doors)
-    _declare_lab(doors)
     return parser
 
 
@@ -146,6 +144,7 @@ def _declare_check(doors: Any) -> None:
     command.add_argument("--checks", metavar="ID,…", help="these checks only")
     command.add_argument("--area", metavar="AREA,…", help="these areas only")
     command.add_argument("--severity", metavar="SEVERITY,…", help="these severities only")
+    command.add_argument("--mute", type=Path, metavar="FILE", help="findings somebody answers for")
     command.add_argument("--all", action="store_true", help="show what passed as well")
     command.add_argument("--list", action="store_true", help="list the checks and stop")
 
@@ -188,6 +187,19 @@ def _declare_estimate(doors: Any) -> None:
     )
 
 
+def _declare_explain(doors: Any) -> None:
+    command = _command(
+        doors,
+        "explain",
+        commands.explain,
+        "Rank the causes of an error text, or of a failed job, with the evidence.",
+        'batchguide explain --text "CannotPullContainerError: no space left on device"',
+    )
+    command.add_argument("job", nargs="*", metavar="CAPTURE JOB", help="a capture and a job's id")
+    command.add_argument("--text", help="an error text alone, or - for standard input")
+    _format_option(command)
+
+
 def _declare_plan(doors: Any) -> None:
     command = _command(
         doors,
@@ -213,3 +225,14 @@ def _declare_lab(doors: Any) -> None:
         "batchguide lab -- --no-browser",
     )
     command.add_argument("jupyter", nargs="*", help="more arguments for JupyterLab, after --")
+
+
+_DECLARATIONS = (
+    _declare_collect,
+    _declare_check,
+    _declare_report,
+    _declare_estimate,
+    _declare_explain,
+    _declare_plan,
+    _declare_lab,
+)

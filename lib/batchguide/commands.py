@@ -4,14 +4,20 @@ Every function takes the parsed arguments and returns the exit code. The librari
 needs are imported when it runs, so that `--help` costs nothing.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchguide.errors import UserError
+
+if TYPE_CHECKING:
+    from batchguide.findings import Finding
 
 
 def _say(line: str) -> None:
@@ -53,17 +59,51 @@ def check(args: argparse.Namespace) -> int:
     if args.capture is None:
         raise UserError("check needs a capture: a path, demo:disk-full, or - for standard input")
     capture = load_capture(args.capture)
+    account = Account.from_capture(capture)
     findings = run_checks(
-        Account.from_capture(capture),
+        account,
         ids=_words(args.checks),
         areas=_words(args.area),
         severities=_words(args.severity),
     )
+    if args.mute:
+        findings = _muted(findings, args.mute, account.scope)
     if args.format == "json":
         _print_json(check_document(capture, findings))
     else:
         print(terminal.findings_text(capture, findings, show_passes=args.all))
     return exit_code(findings, fail_on=args.fail_on, allow_unknown=args.allow_unknown)
+
+
+def _muted(findings: Sequence[Finding], path: Path, scope: str) -> tuple[Finding, ...]:
+    from datetime import UTC, datetime
+
+    from batchguide.checks.mutes import apply_mutes, load_mutes
+
+    today = datetime.now(UTC).date()
+    return apply_mutes(findings, load_mutes(_read(path, "file of mutes")), today, scope)
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Rank the causes of an error text, or of a failed job in a capture."""
+    from batchguide.triage import explain_job, explain_text
+    from batchguide.views import terminal
+
+    if args.text is not None and not args.job:
+        document = explain_text(sys.stdin.read() if args.text == "-" else args.text)
+    elif args.text is None and len(args.job) == 2:
+        from batchguide.account import Account
+        from batchguide.capture import load_capture
+
+        capture, job = args.job
+        document = explain_job(Account.from_capture(load_capture(capture)), job)
+    else:
+        raise UserError("explain takes either --text TEXT or a CAPTURE and a JOB id")
+    if args.format == "json":
+        _print_json(document)
+    else:
+        print(terminal.causes_text(document))
+    return 0
 
 
 def estimate(args: argparse.Namespace) -> int:
@@ -154,6 +194,13 @@ def lab(args: argparse.Namespace) -> int:
 
 def _words(text: str | None) -> tuple[str, ...] | None:
     return tuple(word.strip() for word in text.split(",") if word.strip()) if text else None
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"can't read the {what} {path}: {error}") from error
 
 
 def _assignment(text: str) -> tuple[str, str]:

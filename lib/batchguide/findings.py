@@ -255,11 +255,15 @@ def fingerprint(scope: str, check_id: str, resource: str) -> str:
 
 
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """FAIL before UNKNOWN before the rest; within each the severest, then by check and resource."""
-    order = {status: place for place, status in enumerate(Status)}
-    return tuple(
-        sorted(findings, key=lambda it: (order[it.status], it.severity.rank, it.check, it.resource))
-    )
+    """FAIL before UNKNOWN before the rest; the severest first; then as the catalogue has them."""
+    statuses = {status: place for place, status in enumerate(Status)}
+    places = {id: place for place, id in enumerate(registry())}
+
+    def badness(it: Finding) -> tuple[int, int, int, str, str]:
+        place = places.get(it.check, len(places))
+        return statuses[it.status], it.severity.rank, place, it.check, it.resource
+
+    return tuple(sorted(findings, key=badness))
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:

@@ -98,6 +98,17 @@ def _certainty(document: dict[str, Any]) -> list[str]:
     return lines
 
 
+def causes_text(document: dict[str, Any]) -> str:
+    """Causes, the likeliest first: why, what speaks against it, and the next looks."""
+    lines = []
+    for cause in document["causes"]:
+        lines.append(f"{cause['confidence']:>4.0%}  {cause['id']}: {quote(cause['why'], _LONGEST)}")
+        against = [it for it in cause["evidence"] if it["stance"] == "against"]
+        lines += [f"      against: {quote(it['says'], _LONGEST)}" for it in against]
+        lines += [f"      next: {quote(look, _LONGEST)}" for look in cause["next"]]
+    return "\n".join(lines)
+
+
 def plan_text(plan: Plan, paths: Iterable[Path]) -> str:
     """A plan in short: why, what stands in its way, the steps, and where it was written."""
     offer = [] if plan.offered else ["not offered as a fix: the forecast says it changes nothing"]
