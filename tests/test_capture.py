@@ -36,8 +36,9 @@ def test_saved_is_loaded(tmp_path, name):
     assert load_capture(str(tmp_path / name)) == SOME
 
 
-def test_gzip_only_when_named_so_and_always_the_same_bytes(tmp_path):
-    for name in ("one.json.gz", "two.json.gz", "plain.json"):
+def test_gzip_only_when_named_so_and_always_the_same_bytes(tmp_path, monkeypatch):
+    for number, name in enumerate(("one.json.gz", "two.json.gz", "plain.json")):
+        monkeypatch.setattr("time.time", lambda now=number: 1e9 + 100 * now)
         save_capture(SOME, tmp_path / name)
 
     one, two, plain = (

@@ -95,6 +95,22 @@ def test_no_canary_survives_in_user_data(text, is_packed):
         assert REDACTED in redacted
 
 
+@pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+def test_encoded_parts_of_user_data_are_read_and_redacted(encoding):
+    script = f"ECS_IMAGE_CLEANUP_INTERVAL=10m\nSECRET_KEY={CANARY}\n"
+    part = encoded(script) if encoding == "base64" else script.replace("=", "=3D")
+    mime = (
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n"
+        f"Content-Type: text/x-shellscript\nContent-Transfer-Encoding: {encoding}\n\n"
+        f"{part}\n--b--\n"
+    )
+
+    redacted = redact({"UserData": encoded(mime)})["UserData"]
+
+    assert "\nECS_IMAGE_CLEANUP_INTERVAL=10m\n" in redacted
+    assert f"\nSECRET_KEY={REDACTED}\n" in redacted
+
+
 def test_user_data_that_is_no_text_is_not_kept():
     value = base64.b64encode(b"\x00\xff\xfe" + CANARY.encode()).decode()
 
