@@ -1,4 +1,4 @@
-"""Draw the README's pictures from the forecast itself: `make gallery`.
+"""Draw the README's pictures from the forecast itself and write its index: `make gallery`.
 
 `tests/test_readme.py` holds the README to the pictures that are there.
 """
@@ -12,6 +12,7 @@ from batchguide.disk.outcome import simulate
 from batchguide.disk.scenario import load_scenario
 from batchguide.facts import data_path
 from batchguide.views import charts
+from readme_blocks import index, write_block
 
 VEGA_LITE = "6.4"
 
@@ -21,6 +22,7 @@ def main() -> None:
     gallery = data_path("gallery")
     gallery.mkdir(exist_ok=True)
     write(gallery / "notes-example.svg", charts.disk_chart(simulate(scenario), width=760))
+    write_block("index", index())
 
 
 def write(path: Path, chart: object) -> None:

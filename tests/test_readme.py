@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fakeaws import FakeAws, user_environment
+from readme_blocks import block, index
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -97,3 +98,7 @@ def test_every_exit_code_that_the_page_promises_is_the_commands_own():
 
     assert f"; {cli.EXIT_USAGE} wrong usage or input;" in promised
     assert f"; {cli.EXIT_INTERNAL} an error of batchguide's own." in promised
+
+
+def test_the_index_is_what_the_pages_say_of_themselves():
+    assert block("index") == index(), "write it anew: make gallery"
