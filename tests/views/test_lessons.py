@@ -5,7 +5,10 @@ import json
 import pytest
 
 from batchguide import facts
+from batchguide.disk.agent_config import AgentSettings
+from batchguide.disk.docker import constant
 from batchguide.errors import UserError
+from batchguide.units import MIB
 from batchguide.views import lessons
 
 BELIEFS = [row["name"] for row in facts.rows("beliefs.csv")]
@@ -19,9 +22,34 @@ def test_a_belief_shows_what_was_found_since_when_and_where_to_read_it(name):
 
     assert all(lead in html for lead in ("Believed.", "Found.", "Since."))
     assert row["as_of"] in html
-    assert lessons.EVIDENCE_WORDS[row["evidence"]].capitalize() in html
+    assert f"Known: {lessons.EVIDENCE_WORDS[row['evidence']]}" in html
     for url in (row["source"], row["more"]):
         assert not url.startswith("https://") or f'href="{url}"' in html
+
+
+def test_the_figures_in_the_beliefs_are_those_of_the_tables():
+    found = {row["name"]: f"{row['found']} {row['since']}" for row in facts.rows("beliefs.csv")}
+    amis, profiles = facts.ami_generations(), facts.agent_profiles()
+    alone, managed = (
+        AgentSettings.from_env(profiles[name].settings) for name in ("ecs-default", "batch-managed")
+    )
+
+    volume = found["volume-8-gib"]
+    assert f"{amis['al1'].root_gib} GiB was the root volume" in volume
+    assert f"a second volume of {amis['al1'].data_gib} GiB" in volume
+    assert amis["al2"].root_gib == amis["al2023"].root_gib
+    assert f"one volume of {amis['al2023'].root_gib} GiB for both" in volume
+    assert amis["al2"].batch_default_from in volume
+    assert amis["al2023"].batch_default_from in volume
+    wait = found["three-hours"]
+    assert f"{alone.task_cleanup_wait_s / 3600:g} hours is how long" in wait
+    assert f"every {alone.image_cleanup_interval_s / 60:g} minutes" in wait
+    batch_min = (managed.task_cleanup_wait_s / 60, managed.image_cleanup_interval_s / 60)
+    assert "Batch sets {:g} and {:g} minutes".format(*batch_min) in wait
+    assert f"within {constant('inspect_timeout_s'):g} s" in found["cannot-inspect"]
+    per_container_mib = [constant("container_bytes", fs) / MIB for fs in ("ext4", "xfs")]
+    assert all(0.05 < size < 0.15 for size in per_container_mib)
+    assert "about a tenth of a MiB" in found["fresh-copy"]
 
 
 def test_a_belief_that_is_not_there_is_refused_by_name():

@@ -52,7 +52,7 @@ def belief_card(name: str) -> Shown:
         f"<p><b>Believed.</b> {inert(row['believed'])}</p>"
         f"<p><b>Found.</b> {inert(row['found'])}</p>"
         f"<p><b>Since.</b> {inert(row['since'])} <span class='bg-dim'>"
-        f"{EVIDENCE_WORDS[row['evidence']].capitalize()} ({row['as_of']}): "
+        f"Known: {EVIDENCE_WORDS[row['evidence']]} ({row['as_of']}): "
         f"{', '.join(sources)}.</span></p>"
     )
     return Shown(page(f'<div class="bg-card">{said}</div>'), f"{row['believed']} {row['found']}")

@@ -129,7 +129,7 @@ def _named(finding: Finding, checks: Mapping[str, Check]) -> str:
 
 
 def _told(finding: Finding, checks: Mapping[str, Check]) -> str:
-    parts = [inert(finding.message)]
+    parts = [inert_prose(finding.message)]
     if finding.missing:
         names = ", ".join(f"<code>{inert(name)}</code>" for name in finding.missing)
         parts.append(f"<br><span class='bg-dim'>missing: {names}</span>")

@@ -184,11 +184,11 @@ class DiskEstimator(ipw.VBox):  # type: ignore[misc]
         held = {name: [it.widget for it in section] for name, section in self._sections.items()}
         left = [
             *_titled("The job", held["job"]),
-            *_titled("Its image", held["image"]),
-            *_titled("Submitted", [self.bursts]),
-            *_titled("The instance", [*held["instance"], self.limits]),
             *_titled("The volume", held["volume"]),
             *_titled("The ECS agent", [*held["agent"], self.differs]),
+            *_titled("The image", held["image"]),
+            *_titled("Submitted", [self.bursts]),
+            *_titled("The instance", [*held["instance"], self.limits]),
             *_titled("The fleet", held["fleet"]),
         ]
         scenario = ipw.Accordion(
