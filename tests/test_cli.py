@@ -42,7 +42,7 @@ def scenario(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", ["collect", "check", "report", "estimate", "explain", "plan", "lab"]
+    "command", ["collect", "policy", "check", "report", "estimate", "explain", "plan", "lab"]
 )
 def test_help_of_every_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stopped:

@@ -130,6 +130,21 @@ def _declare_collect(doors: Any) -> None:
     command.add_argument("-o", "--out", type=Path, required=True, help="*.json or *.json.gz")
 
 
+def _declare_policy(doors: Any) -> None:
+    command = _command(
+        doors,
+        "policy",
+        commands.policy,
+        "Print the least that `collect` needs, as an IAM policy.",
+        "batchguide policy --region eu-west-1",
+    )
+    command.add_argument("--region", help="one AWS Region only, as eu-west-1")
+    command.add_argument("--account", metavar="ID", help="one account only, by its 12 digits")
+    command.add_argument(
+        "--partition", choices=("aws", "aws-cn", "aws-us-gov"), default="aws", help="default: aws"
+    )
+
+
 def _declare_check(doors: Any) -> None:
     command = _command(
         doors,
@@ -229,6 +244,7 @@ def _declare_lab(doors: Any) -> None:
 
 _DECLARATIONS = (
     _declare_collect,
+    _declare_policy,
     _declare_check,
     _declare_report,
     _declare_estimate,

@@ -45,6 +45,14 @@ def collect(args: argparse.Namespace) -> int:
     return 0
 
 
+def policy(args: argparse.Namespace) -> int:
+    """Print an IAM policy that allows `collect` and nothing else."""
+    from batchguide.aws.policy import read_policy
+
+    _print_json(read_policy(args.region, args.account, args.partition))
+    return 0
+
+
 def check(args: argparse.Namespace) -> int:
     """Run the checks on a capture; the exit code is the verdict."""
     from batchguide.account import Account
