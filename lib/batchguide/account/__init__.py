@@ -26,7 +26,13 @@ from batchguide.account.model import (
     TemplateVersion,
     Volume,
 )
-from batchguide.account.model_extras import ContainerImage, Metric, Rule
+from batchguide.account.model_extras import (
+    Cluster,
+    ContainerImage,
+    Metric,
+    Rule,
+    ScalingActivity,
+)
 from batchguide.account.volumes import DataVolume, DataVolumes, data_volumes
 from batchguide.account.workload import JobShape, Workload, workload_of
 
@@ -35,6 +41,7 @@ __all__ = [
     "Attempt",
     "AutoScalingGroup",
     "BlockDevice",
+    "Cluster",
     "ComputeEnvironment",
     "ContainerImage",
     "ContainerInstance",
@@ -51,6 +58,7 @@ __all__ = [
     "MachineImage",
     "Metric",
     "Rule",
+    "ScalingActivity",
     "TemplateVersion",
     "Volume",
     "Where",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from batchguide.account.answers import Answers, Where
 from batchguide.account.fields import (
     Fields,
+    flag,
     inner,
     instant,
     integer,
@@ -27,6 +28,9 @@ from batchguide.account.model import (
     TemplateReference,
 )
 
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
+DEFAULT_UPDATE_MIN = 30
+
 
 def compute_environments(answers: Answers) -> Iterator[ComputeEnvironment]:
     """Compute environments of every type and orchestration."""
@@ -42,6 +46,7 @@ def compute_environments(answers: Answers) -> Iterator[ComputeEnvironment]:
 def _compute_environment(where: Where, name: str, arn: str, row: Fields) -> ComputeEnvironment:
     resources = inner(row, "computeResources")
     template = inner(resources, "launchTemplate")
+    update = inner(row, "updatePolicy")
     return ComputeEnvironment(
         where=where,
         name=name,
@@ -65,6 +70,11 @@ def _compute_environment(where: Where, name: str, arn: str, row: Fields) -> Comp
         launch_template=_template(template) if template else None,
         template_overrides=sum(1 for _ in rows(template, "overrides")),
         ecs_cluster_arn=text(row, "ecsClusterArn"),
+        service_role=text(row, "serviceRole"),
+        subnets=texts(resources, "subnets"),
+        placement_group=text(resources, "placementGroup"),
+        terminates_jobs_on_update=flag(update, "terminateJobsOnUpdate") or False,
+        update_timeout_min=whole(update, "jobExecutionTimeoutMinutes") or DEFAULT_UPDATE_MIN,
     )
 
 
@@ -94,7 +104,15 @@ def job_queues(answers: Answers) -> Iterator[JobQueue]:
             environments=tuple(
                 each for each in (text(row, "computeEnvironment") for row in order) if each
             ),
+            limited_reasons=_limited_reasons(row),
         )
+
+
+def _limited_reasons(row: Fields) -> tuple[str, ...] | None:
+    if not isinstance(row.get("jobStateTimeLimitActions", []), list):
+        return None
+    actions = rows(row, "jobStateTimeLimitActions")
+    return tuple(reason for each in actions if (reason := text(each, "reason")))
 
 
 def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
@@ -115,7 +133,7 @@ def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
             images=_images(containers),
             vcpus=vcpus_of(containers),
             memory_mib=memory_mib_of(containers),
-            gpus=int(sum(required(each, "GPU") or 0 for each in containers)),
+            gpus=gpus_of(containers),
             attempts=whole(inner(row, "retryStrategy"), "attempts") or 1,
         )
 
@@ -159,6 +177,11 @@ def memory_mib_of(containers: Iterable[Fields]) -> int | None:
     return None if None in asked or not asked else int(sum(each for each in asked if each))
 
 
+def gpus_of(containers: Iterable[Fields]) -> int:
+    """GPUs of all containers; who asks for none does not say so."""
+    return int(sum(required(each, "GPU") or 0 for each in containers))
+
+
 def jobs(answers: Answers) -> Iterator[Job]:
     """Every job once: as described where it was described, else as listed."""
     described: set[str] = set()
@@ -196,6 +219,8 @@ def _described(where: Where, id: str, row: Fields) -> Job:
         image=text(container, "image") or next(iter(_images(parts)), None),
         vcpus=vcpus_of(parts),
         memory_mib=memory_mib_of(parts),
+        gpus=gpus_of(parts),
+        task_arn=text(container, "taskArn"),
         created_at=instant(row, "createdAt"),
         started_at=instant(row, "startedAt"),
         stopped_at=instant(row, "stoppedAt"),
@@ -247,6 +272,8 @@ def _listed(where: Where, id: str, row: Fields, queue: str | None) -> Job:
         image=None,
         vcpus=None,
         memory_mib=None,
+        gpus=None,
+        task_arn=None,
         created_at=instant(row, "createdAt"),
         started_at=instant(row, "startedAt"),
         stopped_at=instant(row, "stoppedAt"),
@@ -264,9 +291,11 @@ def queue_fronts(answers: Answers) -> Iterator[QueueFront]:
             detail = "an answer without a frontOfQueue"
             answers.note_garbage("batch:GetJobQueueSnapshot", detail, at)
             continue
-        arns = (text(each, "jobArn") for each in rows(front, "jobs"))
+        listed = tuple(rows(front, "jobs"))
+        arns = (text(each, "jobArn") for each in listed)
         yield QueueFront(
             where=f"batch:GetJobQueueSnapshot[{at}].pages[0].frontOfQueue.jobs",
             queue=queue,
             job_ids=tuple(arn.rpartition("/")[2] for arn in arns if arn),
+            head_since=instant(listed[0], "earliestTimeAtPosition") if listed else None,
         )

@@ -16,6 +16,7 @@ from batchguide.account.fields import (
     rows,
     tags,
     text,
+    texts,
     user_data,
     whole,
 )
@@ -59,6 +60,7 @@ def container_instances(answers: Answers) -> Iterator[ContainerInstance]:
             running_tasks=whole(row, "runningTasksCount"),
             registered_vcpus=None if cpu is None else cpu / VCPU_UNITS,
             registered_memory_mib=None if memory is None else int(memory),
+            registered_gpus=_registered_gpus(row),
             registered_at=instant(row, "registeredAt"),
         )
 
@@ -70,14 +72,23 @@ def _registered(row: Fields, name: str) -> float | None:
     return None
 
 
+def _registered_gpus(row: Fields) -> int:
+    """ECS lists the ids of GPUs; an instance without any has no such entry."""
+    return sum(
+        len(texts(each, "stringSetValue"))
+        for each in rows(row, "registeredResources")
+        if each.get("name") == "GPU"
+    )
+
+
 def instances(answers: Answers) -> Iterator[Instance]:
     """Instances with their user data; one that was not asked for has that of its twins.
 
     Twins come from the same AMI, Auto Scaling group and launch template version, and so have the
     same user data: asking each of a thousand would tell nothing more.
     """
-    texts = dict(_user_data_of_instances(answers))
-    listed = tuple(_instances(answers, texts))
+    data = dict(_user_data_of_instances(answers))
+    listed = tuple(_instances(answers, data))
     of_twins = {_kind(each): each for each in listed if each.user_data is not None}
     for each in listed:
         twin = of_twins.get(_kind(each))
@@ -91,7 +102,7 @@ def _kind(instance: Instance) -> tuple[str | None, str, str | None]:
     return instance.image_id, group, instance.tags.get("aws:ec2launchtemplate:version")
 
 
-def _instances(answers: Answers, texts: _UserData) -> Iterator[Instance]:
+def _instances(answers: Answers, data: _UserData) -> Iterator[Instance]:
     for where, reservation in answers.rows("ec2", "DescribeInstances", "Reservations"):
         if not isinstance(reservation.get("Instances"), list):
             answers.note_odd(where, "a reservation without a list Instances")
@@ -101,7 +112,7 @@ def _instances(answers: Answers, texts: _UserData) -> Iterator[Instance]:
                 answers.note_odd(where, "an instance without an id")
                 continue
             here = where._replace(listed=f"Reservations[{where.at}].Instances", at=index)
-            yield _instance(here, id, row, texts.get(id, (None, None)))
+            yield _instance(here, id, row, data.get(id, (None, None)))
 
 
 def _instance(where: Where, id: str, row: Fields, data: tuple[str | None, str | None]) -> Instance:
@@ -163,6 +174,8 @@ def _tasks(answers: Answers) -> Iterator[Task]:
             arn=arn,
             container_instance_arn=text(row, "containerInstanceArn"),
             started_at=instant(row, "createdAt"),
+            pull_started_at=instant(row, "pullStartedAt"),
+            pull_stopped_at=instant(row, "pullStoppedAt"),
             reasons=tuple(reason for reason in reasons if reason),
             image_digests=tuple(digest for digest in digests if digest),
         )
@@ -271,6 +284,12 @@ def auto_scaling_groups(answers: Answers) -> Iterator[AutoScalingGroup]:
             name=name,
             launch_template=_template_of_group(row),
             instance_ids=tuple(id for id in ids if id),
+            zones=texts(row, "AvailabilityZones"),
+            suspended=tuple(
+                name
+                for each in rows(row, "SuspendedProcesses")
+                if (name := text(each, "ProcessName"))
+            ),
         )
 
 

@@ -1,4 +1,4 @@
-"""What ECR, CloudWatch and EventBridge answered: images, volume metrics, event rules."""
+"""What ECR, CloudWatch, EventBridge and others answered: images, metrics, rules, activities."""
 
 from __future__ import annotations
 
@@ -9,8 +9,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from batchguide.account.answers import Answers
-from batchguide.account.fields import Fields, gib_of_bytes, inner, rows, text, texts
-from batchguide.account.model_extras import ContainerImage, Metric, Rule
+from batchguide.account.fields import (
+    Fields,
+    gib_of_bytes,
+    inner,
+    instant,
+    rows,
+    text,
+    texts,
+    whole,
+)
+from batchguide.account.model_extras import (
+    Cluster,
+    ContainerImage,
+    Metric,
+    Rule,
+    ScalingActivity,
+)
 
 _Layers = tuple[tuple[str, float], ...]  # digest and compressed size, the lowest first
 _Key = tuple[str, str]  # repository and digest
@@ -36,6 +51,7 @@ def container_images(answers: Answers) -> Iterator[ContainerImage]:
             or sum(size for _, size in layers)
             or None,
             layers_gib=layers,
+            architectures=_architectures(manifests.get((repository, digest), {})),
         )
 
 
@@ -65,6 +81,12 @@ def _layers(manifests: dict[_Key, Fields], key: _Key) -> _Layers:
     ]
     listed = [tuple(_layers_of(each)) for each in (manifest, *children)]
     return max(listed, key=lambda layers: sum(size for _, size in layers))
+
+
+def _architectures(manifest: Fields) -> tuple[str, ...]:
+    """What an image is built for, in Docker's words; attestations are for `unknown`."""
+    named = (text(inner(each, "platform"), "architecture") for each in rows(manifest, "manifests"))
+    return tuple(dict.fromkeys(each for each in named if each and each != "unknown"))
 
 
 def _layers_of(manifest: Fields) -> Iterator[tuple[str, float]]:
@@ -122,6 +144,33 @@ def _questions(params: Fields) -> dict[str, tuple[str, str, str | None]]:
         if id and name and volume:
             found[id] = (volume, name, text(stat, "Stat"))
     return found
+
+
+def clusters(answers: Answers) -> Iterator[Cluster]:
+    """ECS clusters."""
+    for where, row in answers.rows("ecs", "DescribeClusters", "clusters"):
+        arn = text(row, "clusterArn")
+        if arn is None:
+            answers.note_odd(where, "a cluster without an ARN")
+            continue
+        yield Cluster(where, arn, whole(row, "activeServicesCount"))
+
+
+def scaling_activities(answers: Answers) -> Iterator[ScalingActivity]:
+    """What Auto Scaling did lately."""
+    for where, row in answers.rows("autoscaling", "DescribeScalingActivities", "Activities"):
+        group = text(row, "AutoScalingGroupName")
+        if group is None:
+            answers.note_odd(where, "an activity without its Auto Scaling group")
+            continue
+        yield ScalingActivity(
+            where=where,
+            group=group,
+            launches=not (text(row, "Description") or "").startswith("Terminating"),
+            status=text(row, "StatusCode"),
+            message=text(row, "StatusMessage"),
+            started_at=instant(row, "StartTime"),
+        )
 
 
 def rules(answers: Answers) -> Iterator[Rule]:

@@ -28,7 +28,13 @@ from batchguide.account.model import (
     TemplateVersion,
     Volume,
 )
-from batchguide.account.model_extras import ContainerImage, Metric, Rule
+from batchguide.account.model_extras import (
+    Cluster,
+    ContainerImage,
+    Metric,
+    Rule,
+    ScalingActivity,
+)
 from batchguide.account.names import cluster_name, cluster_of_container_instance, ecr_reference
 from batchguide.capture import Capture
 
@@ -54,6 +60,8 @@ class Account:
     container_images: tuple[ContainerImage, ...]
     metrics: tuple[Metric, ...]
     rules: tuple[Rule, ...]
+    clusters: tuple[Cluster, ...]
+    scaling_activities: tuple[ScalingActivity, ...]
     memo: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -78,6 +86,8 @@ class Account:
             container_images=tuple(extras.container_images(answers)),
             metrics=tuple(extras.metrics(answers)),
             rules=tuple(extras.rules(answers)),
+            clusters=tuple(extras.clusters(answers)),
+            scaling_activities=tuple(extras.scaling_activities(answers)),
         )
         account._note_contradictions()
         return account
@@ -260,6 +270,11 @@ class Account:
     def group_by_instance(self) -> dict[str, AutoScalingGroup]:
         """The Auto Scaling group that each instance is in."""
         return {id: group for group in self.auto_scaling_groups for id in group.instance_ids}
+
+    def groups_of(self, env: ComputeEnvironment) -> tuple[AutoScalingGroup, ...]:
+        """The Auto Scaling groups that Batch made for an environment: they bear its name."""
+        start = f"{env.name}-asg-"
+        return tuple(each for each in self.auto_scaling_groups if each.name.startswith(start))
 
     @cached_property
     def attempts_by_cluster(self) -> dict[str, tuple[tuple[Job, Attempt], ...]]:

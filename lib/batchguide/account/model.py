@@ -49,6 +49,11 @@ class ComputeEnvironment:
     launch_template: TemplateReference | None
     template_overrides: int
     ecs_cluster_arn: str | None
+    service_role: str | None
+    subnets: tuple[str, ...]
+    placement_group: str | None
+    terminates_jobs_on_update: bool
+    update_timeout_min: int
 
     @property
     def managed(self) -> bool:
@@ -63,7 +68,10 @@ class ComputeEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class JobQueue:
-    """`environments` are ARNs (or names, where AWS was asked with names) in the order of trial."""
+    """`environments` are ARNs (or names, where AWS was asked with names) in the order of trial.
+
+    `limited_reasons` are those after which a blocked head is cancelled; None: it can't be read.
+    """
 
     where: Where
     name: str
@@ -72,6 +80,7 @@ class JobQueue:
     status: str | None
     status_reason: str | None
     environments: tuple[str, ...]
+    limited_reasons: tuple[str, ...] | None
 
     @property
     def resource(self) -> str:
@@ -130,6 +139,8 @@ class Job:
     image: str | None
     vcpus: float | None
     memory_mib: int | None
+    gpus: int | None
+    task_arn: str | None
     created_at: datetime | None
     started_at: datetime | None
     stopped_at: datetime | None
@@ -152,6 +163,7 @@ class ContainerInstance:
     running_tasks: int | None
     registered_vcpus: float | None
     registered_memory_mib: int | None
+    registered_gpus: int
     registered_at: datetime | None
 
 
@@ -260,6 +272,8 @@ class AutoScalingGroup:
     name: str
     launch_template: TemplateReference | None
     instance_ids: tuple[str, ...]
+    zones: tuple[str, ...]
+    suspended: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,14 +284,17 @@ class Task:
     arn: str
     container_instance_arn: str | None
     started_at: datetime | None
+    pull_started_at: datetime | None
+    pull_stopped_at: datetime | None
     reasons: tuple[str, ...]
     image_digests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFront:
-    """The first RUNNABLE jobs of a queue, the head first."""
+    """The first RUNNABLE jobs of a queue, the head first, and since when it is the head."""
 
     where: str
     queue: str
     job_ids: tuple[str, ...]
+    head_since: datetime | None

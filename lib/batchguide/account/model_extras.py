@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from batchguide.account.answers import Where
@@ -19,6 +20,28 @@ class ContainerImage:
     tags: tuple[str, ...]
     compressed_gib: float | None
     layers_gib: tuple[tuple[str, float], ...]
+    architectures: tuple[str, ...]  # of an image for several platforms; else empty
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An ECS cluster; Batch puts tasks on it, and never services."""
+
+    where: Where
+    arn: str
+    active_services: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingActivity:
+    """What Auto Scaling did, or could not do; `launches` tells it from a scale-in."""
+
+    where: Where
+    group: str
+    launches: bool
+    status: str | None
+    message: str | None
+    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
