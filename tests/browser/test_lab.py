@@ -83,10 +83,12 @@ def test_moves_by_mouse_box_list_and_search_are_answered_too(ran, page):
     expect(page.get_by_role("alert")).to_have_count(0)
 
     handle = control(page, "writes, MiB").locator(".noUi-handle")
+    handle.scroll_into_view_if_needed()
     place = handle.bounding_box()
-    page.mouse.move(place["x"] + 5, place["y"] + 5)
+    middle = place["y"] + place["height"] / 2
+    page.mouse.move(place["x"] + place["width"] / 2, middle)
     page.mouse.down()
-    page.mouse.move(place["x"] - 60, place["y"] + 5, steps=15)
+    page.mouse.move(place["x"] - 40, middle, steps=15)
     page.mouse.up()
     page.get_by_text("This scenario as YAML").click()
     text = page.locator(".jupyter-widgets textarea")
