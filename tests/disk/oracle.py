@@ -36,7 +36,7 @@ class At(simpy.Event):
         env.schedule(self, rank, delay)
 
 
-class PullFailed(Exception):
+class PullError(Exception):
     """The image could not be pulled; `step` is what failed."""
 
     def __init__(self, step):
@@ -174,7 +174,9 @@ class Instance:
             return
         self.check_at = math.inf
         self.advance()
-        data_full = self.data_rate > 0 and self.level >= self.rules.capacity - 2 - self.data_rate * 1e-6
+        data_full = (
+            self.data_rate > 0 and self.level >= self.rules.capacity - 2 - self.data_rate * 1e-6
+        )
         root_full = (
             self.apart
             and self.root_rate > 0
@@ -273,12 +275,12 @@ class Instance:
         self.keep(container)
 
     def keep(self, container):
-        """Until the agent's wait is over, and then sweep it."""
-        jitter = self.rules.jitter_s * self.batch.jitter[container.job]
-        event = At(self.env, self.rules.wait_s + jitter, SWEEP)
-        event.callbacks.append(lambda _: self.sweep(container))
+        self.env.process(self.sweep(container))
 
     def sweep(self, container):
+        """The agent waits, each task for itself, and then removes the container."""
+        jitter = self.rules.jitter_s * self.batch.jitter[container.job]
+        yield At(self.env, self.rules.wait_s + jitter, SWEEP)
         if self.gone:
             return
         self.advance()
@@ -291,6 +293,7 @@ class Instance:
             image = self.images[container.image]
             image.references -= 1
             image.used_at = self.env.now
+            self.tick_soon()
         self.changed()
 
     # --- images -------------------------------------------------------------------------------
@@ -310,11 +313,12 @@ class Instance:
                 self.env.process(self.pull_image(image, pull))
             step = yield pull.done
             if step:
-                raise PullFailed(step)
+                raise PullError(step)
             return
 
     def pull_image(self, image, pull):
         """Five tries, with a pause between them."""
+        self.tick_soon()
         for attempt in range(PULL_TRIES):
             pull.finished = self.env.event()
             pull.active = True
@@ -429,7 +433,6 @@ class Instance:
                 self.flight -= self.batch.layer_bytes[layer]
                 self.stored += self.batch.layer_bytes[layer]
             self.layers[layer] += 1
-        self.tick_soon()
 
     def fail_pulls(self):
         step = REGISTER if self.unpack_rate >= self.fetch_rate else DOWNLOAD
@@ -450,7 +453,7 @@ class Instance:
         if self.ticking or self.rules.interval_s == 0:
             return
         self.ticking = True
-        passed = math.floor((self.env.now - self.booted_at) / self.rules.interval_s)
+        passed = math.floor((self.env.now - self.booted_at) / self.rules.interval_s + 1e-9)
         self.tick_at(passed + 1)
 
     def tick_at(self, number):
@@ -530,7 +533,10 @@ class Batch:
     def __init__(self, rules, inputs, trace=True):
         self.env = simpy.Environment()
         self.rules = rules
-        self.duration, self.writes = list(map(float, inputs.duration)), list(map(float, inputs.writes))
+        self.duration, self.writes = (
+            list(map(float, inputs.duration)),
+            list(map(float, inputs.writes)),
+        )
         self.image, self.jitter = list(map(int, inputs.image)), list(map(float, inputs.jitter))
         self.layer_bytes = list(map(float, inputs.layer_bytes))
         self.layer_packed = list(map(float, inputs.layer_packed))
@@ -563,10 +569,7 @@ class Batch:
     def note(self, instance):
         if self.trace is not None:
             rate = (
-                instance.write_rate
-                + instance.log_rate
-                + instance.fetch_rate
-                + instance.unpack_rate
+                instance.write_rate + instance.log_rate + instance.fetch_rate + instance.unpack_rate
             )
             self.trace.append((self.env.now, instance.number, instance.level, rate))
 
@@ -599,7 +602,7 @@ class Batch:
         """One attempt of a job, from its slot to its end."""
         try:
             yield from instance.pull_step(job)
-        except PullFailed as error:
+        except PullError as error:
             yield from self.cannot(job, instance, error.step)
             return
         self.start[job] = self.env.now
@@ -648,7 +651,7 @@ class Batch:
             self.again.append(job)
 
     def decide(self):
-        """Ask for what the queue needs, unless instances are coming and Batch does not look again."""
+        """Ask for what the queue needs; or for nothing while instances are coming."""
         rules, queued = self.rules, len(self.queue) + len(self.again)
         if not queued or (self.coming and not rules.reacts):
             return

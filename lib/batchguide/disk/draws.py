@@ -218,6 +218,7 @@ def draws_of(
         images,
         np.outer(factor, sizes).ravel(),
         np.outer(factor, packed).ravel(),
+        copies=runs,
     )
 
 

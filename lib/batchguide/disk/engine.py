@@ -156,6 +156,8 @@ class Inputs(NamedTuple):
     burst_jobs: Any  # submitted so far, this burst included
     first_layer: Any  # image m has layer_of[first_layer[m] : first_layer[m + 1]]
     layer_of: Any
+    first_holder: Any  # layer l is held by images holder_of[first_holder[l] : ...]
+    holder_of: Any
     layer_bytes: Any
     layer_packed: Any
 
@@ -326,6 +328,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     duration, writes, image_of = inputs.duration, inputs.writes, inputs.image
     jitter, burst_at, burst_jobs = inputs.jitter, inputs.burst_at, inputs.burst_jobs
     first_layer, layer_of = inputs.first_layer, inputs.layer_of
+    first_holder, holder_of = inputs.first_holder, inputs.holder_of
     layer_bytes, layer_packed = inputs.layer_bytes, inputs.layer_packed
     start, end, place = jobs.start, jobs.end, jobs.instance
     fate, step_of, tries = jobs.fate, jobs.step, jobs.tries
@@ -352,7 +355,6 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
     images = len(first_layer) - 1
     layers = len(layer_bytes)
     width = images + 1  # an instance's last line waits for its image cycle
-    span = (most_instances + 1) * width
     bursts = len(burst_at)
     split = root_capacity < INF
     most_ends = len(end_at)
@@ -437,10 +439,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             dues -= 1
             if dues > 0:
                 _sink(due_at, due_code, dues, due_at[dues], due_code[dues])
-            due = code // span
-            code -= due * span
-            i = code // width
-            m = code - i * width
+            due = code >> 40
+            i = (code >> 16) & 0xFFFFFF
+            m = code & 0xFFFF
             if due == DECIDE:
                 i = -1
         elif kind == 1:
@@ -462,7 +463,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             arrived = burst_jobs[burst]
             burst += 1
             if on_demand:
-                _rise(due_at, due_code, dues, now + rules.decision_s, DECIDE * span)
+                _rise(due_at, due_code, dues, now + rules.decision_s, DECIDE << 40)
                 dues += 1
 
         # --- bring the instance to now ---------------------------------------------------------
@@ -472,7 +473,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             if state[b + GONE_AT] < INF:
                 continue
             past = now - state[b + MOVED_AT]
-            if past > 0.0:
+            if past > 0.0 and due != BOOT:
                 rate = (
                     state[b + WRITE_RATE]
                     + state[b + LOG_RATE]
@@ -570,7 +571,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 again_tail += 1
             if on_demand and count[g + FREE] == slots:
                 state[b + IDLE_AT] = now + rules.idle_s
-                _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
+                _rise(due_at, due_code, dues, state[b + IDLE_AT], (IDLE << 40) | (i << 16))
                 dues += 1
 
         elif kind == 1:
@@ -612,6 +613,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             else:
                 image_refs[i * images + m] -= 1
                 image_used[i * images + m] = now
+                if image_refs[i * images + m] == 0 and interval_s > 0 and count[g + TICKING] == 0:
+                    count[g + TICKING] = 1
+                    x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 1e-9) + 1
+                    x = state[b + BOOTED_AT] + x * interval_s
+                    _rise(due_at, due_code, dues, x, (TICK << 40) | (i << 16))
+                    dues += 1
 
         elif due == CHECK:
             if state[b + CHECK_AT] != now:
@@ -646,17 +653,13 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 state[b + LEVEL] -= layer_packed[lay]
             layer_state[i * layers + lay] = UNPACKED
             pump = True
-            for m in range(images):
+            for k in range(first_holder[lay], first_holder[lay + 1]):
+                m = holder_of[k]
                 q = i * images + m
-                if image_state[q] != COMING:
-                    continue
-                k = first_layer[m]
-                while k < first_layer[m + 1] and layer_of[k] != lay:
-                    k += 1
-                if k < first_layer[m + 1]:
+                if image_state[q] == COMING:
                     image_missing[q] -= 1
                     if image_missing[q] == 0:
-                        _rise(due_at, due_code, dues, now, ARRIVED * span + i * width + m)
+                        _rise(due_at, due_code, dues, now, (ARRIVED << 40) | (i << 16) | m)
                         dues += 1
 
         elif due == ARRIVED:
@@ -693,14 +696,8 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 state[b + LEVEL] -= state[b + FLIGHT]  # what rounding left
                 state[b + FLIGHT] = 0.0
                 if count[g + PENDING] > 0:
-                    _rise(due_at, due_code, dues, now, CYCLE * span + i * width)
+                    _rise(due_at, due_code, dues, now, (CYCLE << 40) | (i << 16))
                     dues += 1
-            if count[g + TICKING] == 0 and interval_s > 0:
-                count[g + TICKING] = 1
-                x = math.floor((now - state[b + BOOTED_AT]) / interval_s) + 1
-                x = state[b + BOOTED_AT] + x * interval_s
-                _rise(due_at, due_code, dues, x, TICK * span + i * width)
-                dues += 1
 
         elif due == RETRY:
             q = i * images + m
@@ -717,7 +714,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     missing += 1
             image_missing[q] = missing
             if missing == 0:
-                _rise(due_at, due_code, dues, now, ARRIVED * span + i * width + m)
+                _rise(due_at, due_code, dues, now, (ARRIVED << 40) | (i << 16) | m)
                 dues += 1
             pump = True
 
@@ -727,14 +724,13 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
         elif due in (TICK, CYCLE):
             if due == TICK:
                 count[g + TICKING] = 0
-                if count[g + IMAGES] > 0 or count[g + PULLS] > 0:
-                    count[g + TICKING] = 1
-                    x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 0.5) + 1
-                    x = state[b + BOOTED_AT] + x * interval_s
-                    _rise(due_at, due_code, dues, x, TICK * span + i * width)
-                    dues += 1
                 if count[g + PULLS] > 0:  # it waits for the pulls, and new pulls for it
                     count[g + PENDING] = 1
+                    count[g + TICKING] = 1
+                    x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 1e-9) + 1
+                    x = state[b + BOOTED_AT] + x * interval_s
+                    _rise(due_at, due_code, dues, x, (TICK << 40) | (i << 16))
+                    dues += 1
                     continue
             elif count[g + PULLS] > 0 or count[g + PENDING] == 0:
                 continue
@@ -772,6 +768,17 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if count[g + IMAGES] == 0:
                     state[b + LEVEL] -= state[b + STORED]
                     state[b + STORED] = 0.0
+            again_soon = fresh_copies and count[g + IMAGES] > 0
+            for m in range(images):
+                q = i * images + m
+                if image_state[q] == PRESENT and image_refs[q] == 0:
+                    again_soon = True
+            if again_soon and count[g + TICKING] == 0:
+                count[g + TICKING] = 1
+                x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 1e-9) + 1
+                x = state[b + BOOTED_AT] + x * interval_s
+                _rise(due_at, due_code, dues, x, (TICK << 40) | (i << 16))
+                dues += 1
             k = i * width + images
             if line_head[k] >= 0:
                 if ready < 0:
@@ -797,7 +804,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
             if i < hint:
                 hint = i
             state[b + IDLE_AT] = now + rules.idle_s
-            _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
+            _rise(due_at, due_code, dues, state[b + IDLE_AT], (IDLE << 40) | (i << 16))
             dues += 1
 
         elif due == DECIDE:
@@ -811,7 +818,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if dues + wanted >= most_due:
                     return SHORT_DUE, failures, traced, known, now
                 for _ in range(wanted):
-                    _rise(due_at, due_code, dues, now + rules.boot_s, BOOT * span + known * width)
+                    _rise(due_at, due_code, dues, now + rules.boot_s, (BOOT << 40) | (known << 16))
                     dues += 1
                     known += 1
                     coming += 1
@@ -864,7 +871,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     image_state[q] = BACKING_OFF
                     x = 1.1 * 2.0 ** (image_tries[q] - 1)
                     x = now + (x if x < 5.0 else 5.0)
-                    _rise(due_at, due_code, dues, x, RETRY * span + i * width + m)
+                    _rise(due_at, due_code, dues, x, (RETRY << 40) | (i << 16) | m)
                     dues += 1
                     continue
                 image_state[q] = ABSENT
@@ -885,7 +892,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     ends += 1
                     job = next_job[job]
             if count[g + PULLS] == 0 and count[g + PENDING] > 0:
-                _rise(due_at, due_code, dues, now, CYCLE * span + i * width)
+                _rise(due_at, due_code, dues, now, (CYCLE << 40) | (i << 16))
                 dues += 1
         elif full:
             # Jobs meet the end with their next write, and stop; one that only logs goes on.
@@ -979,7 +986,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     again_tail += 1
             if on_demand and count[g + FREE] == slots:
                 state[b + IDLE_AT] = now + rules.idle_s
-                _rise(due_at, due_code, dues, state[b + IDLE_AT], IDLE * span + i * width)
+                _rise(due_at, due_code, dues, state[b + IDLE_AT], (IDLE << 40) | (i << 16))
                 dues += 1
             if data_full:
                 state[b + WRITE_RATE] = 0.0
@@ -1017,21 +1024,23 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 count[g + PIPE_DOWN] += 1
             active = 0
             smallest = INF
-            for k in range(count[g + PIPE_DOWN], count[g + PIPE_SIZE]):
+            k = count[g + PIPE_DOWN]
+            while active < 3 and k < count[g + PIPE_SIZE]:
                 lay = pipe[i * layers + k]
                 x = layer_left[i * layers + lay]
-                if x > 0.0 and active < 3:
+                if x > 0.0:
                     fetching[i * 3 + active] = lay
                     active += 1
                     if x < smallest:
                         smallest = x
+                k += 1
             for k in range(active, 3):
                 fetching[i * 3 + k] = -1
             if active > 0:
                 x = spare * rules.download_share
                 state[b + DOWN_RATE] = x if x < rules.pull_rate else rules.pull_rate
                 state[b + DOWN_AT] = now + smallest * active / state[b + DOWN_RATE]
-                _rise(due_at, due_code, dues, state[b + DOWN_AT], DOWN * span + i * width)
+                _rise(due_at, due_code, dues, state[b + DOWN_AT], (DOWN << 40) | (i << 16))
                 dues += 1
             if state[b + UNPACK_AT] < 0.0 and count[g + PIPE_UNPACK] < count[g + PIPE_SIZE]:
                 lay = pipe[i * layers + count[g + PIPE_UNPACK]]
@@ -1041,7 +1050,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     state[b + UNPACK_AT] = now + layer_bytes[lay] / x
                     if layer_bytes[lay] > 0.0:
                         state[b + UNPACK_RATE] = x
-                    _rise(due_at, due_code, dues, state[b + UNPACK_AT], UNPACK * span + i * width)
+                    _rise(due_at, due_code, dues, state[b + UNPACK_AT], (UNPACK << 40) | (i << 16))
                     dues += 1
 
         if due != CHECK or full:
@@ -1098,6 +1107,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 if image_state[q] == ABSENT and not locked:
                     image_tries[q] = 0
                     count[g + PULLS] += 1
+                    if count[g + TICKING] == 0 and interval_s > 0:
+                        count[g + TICKING] = 1
+                        x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 1e-9) + 1
+                        x = state[b + BOOTED_AT] + x * interval_s
+                        _rise(due_at, due_code, dues, x, (TICK << 40) | (i << 16))
+                        dues += 1
                     image_state[q] = COMING
                     missing = 0
                     for k in range(first_layer[m], first_layer[m + 1]):
@@ -1111,9 +1126,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                             missing += 1
                     image_missing[q] = missing
                     if missing == 0:
-                        _rise(due_at, due_code, dues, now, ARRIVED * span + i * width + m)
+                        _rise(due_at, due_code, dues, now, (ARRIVED << 40) | (i << 16) | m)
                         dues += 1
-                    _rise(due_at, due_code, dues, now, PUMP * span + i * width)
+                    _rise(due_at, due_code, dues, now, (PUMP << 40) | (i << 16))
                     dues += 1
                 continue
 
@@ -1167,9 +1182,9 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     count[g + IMAGES] = 1
                     if count[g + TICKING] == 0 and interval_s > 0:
                         count[g + TICKING] = 1
-                        x = math.floor((now - state[b + BOOTED_AT]) / interval_s) + 1
+                        x = math.floor((now - state[b + BOOTED_AT]) / interval_s + 1e-9) + 1
                         x = state[b + BOOTED_AT] + x * interval_s
-                        _rise(due_at, due_code, dues, x, TICK * span + i * width)
+                        _rise(due_at, due_code, dues, x, (TICK << 40) | (i << 16))
                         dues += 1
             else:
                 image_refs[q] += 1
@@ -1264,7 +1279,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     # far ahead the rates will have changed: look again half-way
                     x = now + (x if x < 60.0 else 0.5 * x)
                     state[b + CHECK_AT] = x
-                    _rise(due_at, due_code, dues, x, CHECK * span + i * width)
+                    _rise(due_at, due_code, dues, x, (CHECK << 40) | (i << 16))
                     dues += 1
             if mode == FULL_TRACE:
                 trace_at[traced] = now
@@ -1301,7 +1316,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     # far ahead the rates will have changed: look again half-way
                     x = now + (x if x < 60.0 else 0.5 * x)
                     state[b + CHECK_AT] = x
-                    _rise(due_at, due_code, dues, x, CHECK * span + i * width)
+                    _rise(due_at, due_code, dues, x, (CHECK << 40) | (i << 16))
                     dues += 1
             if mode == FULL_TRACE:
                 trace_at[traced] = now
@@ -1347,6 +1362,8 @@ def _many(
             draws.burst_jobs,
             draws.first_layer,
             draws.layer_of,
+            draws.first_holder,
+            draws.holder_of,
             draws.layer_bytes[r * layers : (r + 1) * layers],
             draws.layer_packed[r * layers : (r + 1) * layers],
         )

@@ -198,7 +198,7 @@ def section(
             hint = f"; did you mean {near[0]}?" if near else ""
             raise ScenarioError(f"{at}{key} is not a key{hint} allowed: {', '.join(readers)}")
     for key in needed:
-        if key not in value:
+        if value.get(key) is None:
             raise ScenarioError(f"{at}{key} is missing")
     return {
         key: readers[key](f"{at}{key}", each) for key, each in value.items() if each is not None

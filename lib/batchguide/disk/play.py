@@ -185,7 +185,7 @@ def replicate(rules: Rules, draws: list[Inputs], *, kernel: engine.Kernel) -> Re
     """
     peaks, failed, full = [], [], []
     for each in draws:
-        runs = len(each.layer_bytes) // max(len(each.layer_of) and int(max(each.layer_of)) + 1, 1)
+        runs = len(each.layer_bytes) // (len(each.first_holder) - 1)
         one = _first(each, runs)
         sizes = _first_sizes(rules, one, engine.NO_TRACE)
         while True:
@@ -222,10 +222,17 @@ def smallest() -> tuple[Rules, Inputs]:
 
 def make_inputs(
     duration: Any, writes: Any, image: Any, jitter: Any, burst_at: Any, burst_jobs: Any,
-    images: list[tuple[int, ...]], layer_bytes: Any, layer_packed: Any,
+    images: list[tuple[int, ...]], layer_bytes: Any, layer_packed: Any, copies: int = 1,
 ) -> Inputs:  # fmt: skip
-    """Inputs with the array types that the compiled engine takes. `burst_jobs` are counts."""
+    """Inputs with the array types that the compiled engine takes.
+
+    `burst_jobs` are counts; `copies` of the layers stand one after another, one for each run.
+    """
     first = np.cumsum([0, *(len(each) for each in images)])
+    holders: list[list[int]] = [[] for _ in range(len(layer_bytes) // copies)]
+    for number, each in enumerate(images):
+        for layer in each:
+            holders[layer].append(number)
     return Inputs(
         np.ascontiguousarray(duration, np.float64),
         np.ascontiguousarray(writes, np.float64),
@@ -235,6 +242,8 @@ def make_inputs(
         np.cumsum(np.asarray(burst_jobs, np.int64)),
         first.astype(np.int64),
         np.asarray([layer for each in images for layer in each], np.int64),
+        np.cumsum([0, *(len(each) for each in holders)]).astype(np.int64),
+        np.asarray([number for each in holders for number in each], np.int64),
         np.asarray(layer_bytes, np.float64),
         np.asarray(layer_packed, np.float64),
     )

@@ -27,12 +27,12 @@ from batchguide.disk.fields import (
 
 MAX_JOBS = 2_000_000
 """More jobs than this are refused: a run keeps some 150 bytes a job, so this stays under 1 GiB."""
-MAX_BURSTS = 100_000
+MAX_BURSTS = 10_000
 MAX_INSTANCES = 5_000
 MAX_IMAGES = 500
 MAX_LAYERS = 127
 """Docker's own limit on the layers of an image."""
-MAX_FILE_BYTES = 5_000_000
+MAX_FILE_BYTES = 1_000_000
 _YEAR_S = 365 * 86_400.0
 _MAX_GIB = 65_536.0
 STORAGES = ("shared-layers", "fresh-copy-per-job")
