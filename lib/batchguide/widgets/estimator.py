@@ -259,8 +259,8 @@ _SLIDERS = (Quantity, ipw.IntSlider)
 # Where both halves don't fit side by side the picture comes first: rows wrap upwards.
 _ROW = ipw.Layout(flex_flow="row wrap-reverse", align_items="flex-end")
 _LEFT = ipw.Layout(
-    flex="0 0 345px",
-    width="345px",
+    flex="0 0 360px",
+    width="360px",
     max_height="680px",
     overflow="hidden auto",
     padding="0 10px 0 0",

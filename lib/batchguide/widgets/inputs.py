@@ -38,7 +38,7 @@ from batchguide.widgets.plain import (
 )
 from batchguide.widgets.quantity import Quantity, round_stops
 
-_STYLE = {"description_width": "122px"}
+_STYLE = {"description_width": "134px"}
 _HALVES = tuple(sorted(2.0**k * m for k in range(-3, 11) for m in (1, 1.5)))
 _VCPUS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192)
 _MINUTES = round_stops(0.1, 3000)

@@ -9,7 +9,7 @@ import ipywidgets as ipw
 import traitlets
 
 _MANTISSAS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)
-_LABEL = {"description_width": "122px"}
+_LABEL = {"description_width": "134px"}
 
 
 def round_stops(low: float, high: float) -> tuple[float, ...]:
