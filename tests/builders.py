@@ -37,6 +37,14 @@ DIGEST = "sha256:" + "a" * 64
 INSTANCE, VOLUME, AMI = "i-0aaaaaaaaaaaaaaa1", "vol-0bbbbbbbbbbbbbbb1", "ami-0ccccccccccccccc1"
 TEMPLATE, COPY = "lt-0ddddddddddddddd1", "lt-0eeeeeeeeeeeeeee1"
 GROUP = "prod-asg-99999999-8888-7777-6666-555555555555"
+SERVICE_ROLE = (
+    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+)
+LIMITED = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+)
 USER_DATA = f"""#!/bin/bash
 echo ECS_CLUSTER={CLUSTER} >> /etc/ecs/ecs.config
 echo ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=2m >> /etc/ecs/ecs.config
@@ -82,12 +90,17 @@ def make_capture(
     rules: Iterable[Fields] | None = None,
     targets: Iterable[str] = (f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/events/batch",),
     front: Iterable[str] = (),
+    front_min: float = 5,
+    activities: Iterable[Fields] | None = None,
+    group: Fields | None = None,
+    cluster: Fields | None = None,
     running: bool = True,
     meta: Fields | None = None,
 ) -> Capture:
     """The healthy account with changes, each merged into the thing of its name.
 
-    `jobs` are merged one by one into a succeeded job; `running=False` is a fleet scaled in.
+    `jobs` are merged one by one into a succeeded job; `running=False` is a fleet scaled in;
+    `front_min` are the minutes for which the jobs of `front` have stood where they stand.
     """
     described = [
         make_job(at, change) for at, change in enumerate(jobs if jobs is not None else [{}] * JOBS)
@@ -120,7 +133,7 @@ def make_capture(
         "batch:GetJobQueueSnapshot": [
             (
                 {"jobQueue": QUEUE_ARN},
-                {"frontOfQueue": {"jobs": [{"jobArn": _job_arn(id)} for id in front]}},
+                {"frontOfQueue": {"jobs": [_in_front(id, front_min) for id in front]}},
             )
         ],
         "ecs:ListContainerInstances": [
@@ -149,7 +162,18 @@ def make_capture(
                 },
             )
         ],
-        "autoscaling:DescribeAutoScalingGroups": [({}, {"AutoScalingGroups": [_group(running)]})],
+        "autoscaling:DescribeAutoScalingGroups": [
+            ({}, {"AutoScalingGroups": [merged(_group(running), group or {})]})
+        ],
+        "autoscaling:DescribeScalingActivities": [
+            (
+                {"AutoScalingGroupName": GROUP},
+                {"Activities": list([make_activity()] if activities is None else activities)},
+            )
+        ],
+        "ecs:DescribeClusters": [
+            ({"clusters": [CLUSTER_ARN]}, {"clusters": [merged(_cluster(), cluster or {})]})
+        ],
         "ec2:DescribeInstances": [
             (
                 {"Filters": [{"Name": "instance-id", "Values": [INSTANCE]}]},
@@ -251,6 +275,13 @@ def garbled(capture: Capture, name: str, value: Any = "<html>502</html>") -> Cap
     )
 
 
+def with_definitions(capture: Capture, rows: list[Fields]) -> Capture:
+    """The capture with other job definitions."""
+    page = {"jobDefinitions": rows}
+    name = "batch:DescribeJobDefinitions"
+    return _replaced(capture, name, lambda call: replace(call, pages=(page,)))
+
+
 def absent(capture: Capture, name: str) -> Capture:
     """A capture that has never heard of the operation."""
     service, operation = name.split(":")
@@ -277,12 +308,15 @@ def _environment() -> Fields:
         "status": "VALID",
         "statusReason": "ComputeEnvironment Healthy",
         "containerOrchestrationType": "ECS",
+        "serviceRole": SERVICE_ROLE,
+        "updatePolicy": {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30},
         "computeResources": {
             "type": "EC2",
             "allocationStrategy": "BEST_FIT_PROGRESSIVE",
             "minvCpus": 0,
             "maxvCpus": 256,
-            "instanceTypes": ["m5.2xlarge"],
+            "instanceTypes": ["m5.2xlarge", "m5a.2xlarge"],
+            "subnets": ["subnet-0aaaaaaaaaaaaaaa1", "subnet-0bbbbbbbbbbbbbbb2"],
             "ec2Configuration": [{"imageType": "ECS_AL2023"}],
             "launchTemplate": {"launchTemplateId": TEMPLATE, "version": "$Latest"},
         },
@@ -296,6 +330,10 @@ def _queue() -> Fields:
         "state": "ENABLED",
         "status": "VALID",
         "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": ENVIRONMENT_ARN}],
+        "jobStateTimeLimitActions": [
+            {"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": 3600, "action": "CANCEL"}
+            for reason in LIMITED
+        ],
     }
 
 
@@ -307,6 +345,14 @@ def _definition() -> Fields:
         "status": "ACTIVE",
         "type": "container",
         "platformCapabilities": ["EC2"],
+        "retryStrategy": {
+            "attempts": 3,
+            "evaluateOnExit": [
+                {"onStatusReason": "Host EC2*", "action": "RETRY"},
+                {"onReason": "*", "action": "EXIT"},
+            ],
+        },
+        "timeout": {"attemptDurationSeconds": 3600},
         "containerProperties": {"image": IMAGE, "resourceRequirements": _requirements(1, 2048)},
     }
 
@@ -395,7 +441,7 @@ def _version(id: str, name: str, change: Fields | None) -> Fields:
     ebs = {"VolumeSize": 100, "VolumeType": "gp3"}
     data = {
         "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": ebs}],
-        "UserData": "#!/bin/bash\n",
+        "UserData": make_mime("#!/bin/bash\n"),
     }
     return {
         "LaunchTemplateId": id,
@@ -412,7 +458,38 @@ def _group(running: bool) -> Fields:
         "AutoScalingGroupName": GROUP,
         "MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": specification}},
         "Instances": [{"InstanceId": INSTANCE}] if running else [],
+        "AvailabilityZones": [f"{REGION}a", f"{REGION}b"],
+        "SuspendedProcesses": [],
     }
+
+
+def make_mime(script: str) -> str:
+    """User data in the only form that Batch takes."""
+    return (
+        'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="=="\n\n'
+        f'--==\nContent-Type: text/x-shellscript; charset="us-ascii"\n\n{script}\n--==--\n'
+    )
+
+
+def make_activity(**change: Any) -> Fields:
+    """A launch that succeeded half an hour before the capture."""
+    activity = {
+        "ActivityId": "1",
+        "AutoScalingGroupName": GROUP,
+        "Description": f"Launching a new EC2 instance: {INSTANCE}",
+        "StartTime": "2026-11-22T11:30:00Z",
+        "StatusCode": "Successful",
+    }
+    return activity | change
+
+
+def _cluster() -> Fields:
+    return {"clusterArn": CLUSTER_ARN, "status": "ACTIVE", "activeServicesCount": 0}
+
+
+def _in_front(id: str, minutes: float) -> Fields:
+    since = NOON_MS - int(minutes * 60_000)
+    return {"jobArn": _job_arn(id), "earliestTimeAtPosition": since}
 
 
 def _instance() -> Fields:

@@ -6,7 +6,7 @@ from batchguide.account import Account
 from batchguide.capture import load_capture
 from batchguide.checks import areas, registry, run_check, run_checks
 from batchguide.errors import UserError
-from batchguide.findings import Status
+from batchguide.findings import AREAS, Status
 from builders import (
     GONE,
     absent,
@@ -19,8 +19,10 @@ from builders import (
     make_capture,
 )
 
-# A job that waits, so that every check, SCHED-001 too, has something to call healthy.
+# Jobs that wait and start, so that every check, SCHED-001 too, has something to call healthy.
 WAITING = {"status": "RUNNABLE", "attempts": [], "statusReason": "waiting for capacity"}
+STARTING = {"status": "STARTING", "attempts": [], "container": {"taskArn": "task-21"}}
+PULLING = {"taskArn": "task-21", "createdAt": "2026-11-22T11:58:00Z", "containers": []}
 FAULTS = {
     "refused": failed,
     "throttled": lambda capture, name: failed(capture, name, "throttled"),
@@ -38,8 +40,8 @@ NEEDED = [(check.id, name) for check in registry().values() for name in check.ne
 
 
 def healthy():
-    jobs = [{}] * 20 + [WAITING]
-    return make_capture(jobs=jobs, front=["job-20"], metrics=[99.0])
+    jobs = [{}] * 20 + [WAITING, STARTING]
+    return make_capture(jobs=jobs, front=["job-20"], metrics=[99.0], tasks=[PULLING])
 
 
 def statuses(check_id, capture):
@@ -172,7 +174,11 @@ def put(value, path, new):
 
 
 SMALL = make_capture(
-    jobs=[{}, WAITING], front=["job-1"], metrics=[99.0], volume={"VolumeType": "gp2"}
+    jobs=[{}, WAITING, STARTING],
+    front=["job-1"],
+    metrics=[99.0],
+    volume={"VolumeType": "gp2"},
+    tasks=[PULLING],
 )
 
 
@@ -217,10 +223,13 @@ def test_choosing_checks():
     account = make_account()
 
     assert {it.check for it in run_checks(account, ids=["CE-001"])} == {"CE-001"}
-    assert {it.check for it in run_checks(account, areas=["logging"])} == {"LOG-003"}
-    medium = {it.check for it in run_checks(account, severities=["medium"])}
-    assert medium == {"DISK-012", "DISK-035"}
-    assert run_checks(account, areas=["logging"], severities=["low"]) == ()
+    chosen = {it.check for it in run_checks(account, areas=["logging"])}
+    assert "LOG-003" in chosen
+    assert {registry()[id].area for id in chosen} == {"logging"}
+    medium = {it.check for it in run_checks(account, areas=["disk"], severities=["medium"])}
+    assert {"DISK-012", "DISK-035", "JD-005"} <= medium
+    assert {registry()[id].severity for id in medium} == {"medium"}
+    assert run_checks(account, ids=["DISK-012"], severities=["low"]) == ()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +246,7 @@ def test_what_there_is_not_is_refused_by_name(choice, message):
 
 
 def test_areas_are_in_the_order_of_the_catalogue():
-    assert areas() == ("disk", "scheduling", "compute-environments", "images-and-agents", "logging")
+    assert areas() == AREAS
 
 
 def test_a_check_that_finds_nothing_says_so():
@@ -253,11 +262,12 @@ def test_a_check_that_finds_nothing_says_so():
 # --- the bundled accounts -----------------------------------------------------------------------
 
 
-def test_every_check_fires_in_the_account_whose_disks_are_full():
+def test_every_check_of_the_disk_fires_in_the_account_whose_disks_are_full():
     found = run_checks(Account.from_capture(load_capture("demo:disk-full")))
 
     failing = {finding.check for finding in found if finding.status is Status.FAIL}
-    assert failing == set(registry())
+    assert {id for id, each in registry().items() if each.area == "disk"} <= failing
+    assert {"SCHED-001", "CE-001", "CE-002", "AMI-001", "LOG-003"} <= failing
 
 
 def test_every_check_is_silent_in_the_healthy_account():
@@ -265,6 +275,7 @@ def test_every_check_is_silent_in_the_healthy_account():
 
     loud = [it for it in found if it.status not in (Status.PASS, Status.NOT_APPLICABLE)]
     assert loud == []
+    # Nothing waits there, and nothing starts.
     assert {it.check for it in found if it.status is Status.NOT_APPLICABLE} == {"SCHED-001"}
 
 
