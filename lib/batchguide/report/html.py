@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -20,8 +19,8 @@ from batchguide.findings import Severity, registry
 from batchguide.report.execute import Executed
 from batchguide.report.render import Rendering, house_style, title_of
 from batchguide.units import show_duration
+from batchguide.views.vega import vega_bundle
 
-VEGALITE_VERSION = "6.4"
 SHOWN = 6
 """How many problems the first screen holds; the rest is in the pages."""
 DEEPEST_CONTENT = 2
@@ -167,11 +166,8 @@ def _asset(name: str) -> str:
     return files("batchguide.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
-@cache
 def _vega() -> str:
-    import vl_convert
-
-    bundle: str = vl_convert.javascript_bundle(vl_version=VEGALITE_VERSION)  # type: ignore[call-arg]
+    bundle = vega_bundle()
     if "</script" in bundle.lower():
         raise ValueError("the Vega bundle holds </script and can't be inlined")
     return bundle

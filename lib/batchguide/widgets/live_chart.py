@@ -5,24 +5,20 @@ Vega comes out of the installed vl-convert, so that nothing is loaded from the n
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
+from batchguide.views.vega import vega_bundle
+
 Columns = dict[str, list[Any]]
-VEGA_LITE = "6.4"
 
 
-@cache
 def bundled_source() -> str:
     """The front end: `live_chart.js` with Vega, Vega-Lite and vega-embed in one module."""
-    import vl_convert
-
-    source = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
-    return str(vl_convert.javascript_bundle(source, vl_version=VEGA_LITE))
+    return vega_bundle(Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
 
 
 class LiveChart(anywidget.AnyWidget):
