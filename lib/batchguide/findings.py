@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 200  # characters of an AWS string that a sentence can carry
 DOCUMENT_SCHEMA = 1
-AREAS = ("disk", "scheduling", "compute-environments", "images-and-agents", "logging")
+AREAS = (
+    *("disk", "scheduling", "compute-environments", "images-and-agents"),
+    *("job-definitions", "logging"),
+)
 
 
 class Status(StrEnum):

@@ -227,7 +227,7 @@ def test_choosing_checks():
     assert "LOG-003" in chosen
     assert {registry()[id].area for id in chosen} == {"logging"}
     medium = {it.check for it in run_checks(account, areas=["disk"], severities=["medium"])}
-    assert {"DISK-012", "DISK-035", "JD-005"} <= medium
+    assert {"DISK-012", "DISK-035"} <= medium
     assert {registry()[id].severity for id in medium} == {"medium"}
     assert run_checks(account, ids=["DISK-012"], severities=["low"]) == ()
 

@@ -17,6 +17,12 @@ from batchguide.account.fields import (
     texts,
     whole,
 )
+from batchguide.account.job_settings import (
+    note_odd_settings,
+    old_fields,
+    retry_strategy,
+    timeout_s,
+)
 from batchguide.account.model import (
     Attempt,
     ComputeEnvironment,
@@ -122,7 +128,8 @@ def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
         if name is None or arn is None:
             answers.note_odd(where, "a job definition without a name")
             continue
-        containers = tuple(_containers(row))
+        note_odd_settings(answers, where, row)
+        containers, retries = tuple(_containers(row)), retry_strategy(row)
         yield JobDefinition(
             where=where,
             name=name,
@@ -134,7 +141,10 @@ def job_definitions(answers: Answers) -> Iterator[JobDefinition]:
             vcpus=vcpus_of(containers),
             memory_mib=memory_mib_of(containers),
             gpus=gpus_of(containers),
-            attempts=whole(inner(row, "retryStrategy"), "attempts") or 1,
+            attempts=retries.attempts,
+            retries=retries,
+            timeout_s=timeout_s(row),
+            old_fields=tuple(old_fields(row)),
         )
 
 
@@ -227,16 +237,20 @@ def _described(where: Where, id: str, row: Fields) -> Job:
         array_size=whole(array, "size") if array else None,
         attempts=tuple([_attempt(each) for each in rows(row, "attempts")]),
         described=True,
+        retries=retry_strategy(row) if inner(row, "retryStrategy") else None,
+        timeout_s=timeout_s(row),
     )
 
 
 def _attempt(row: Fields) -> Attempt:
     task = inner(row, "container")
     if task:
+        parts: tuple[Fields, ...] = (task,)
         reason, exit_code = text(task, "reason"), integer(task, "exitCode")
     else:
         task = next(rows(row, "taskProperties"), {})
-        reason, exit_code = _of_containers(tuple(rows(task, "containers")))
+        parts = tuple(rows(task, "containers"))
+        reason, exit_code = _of_containers(parts)
     return Attempt(
         started_at=instant(row, "startedAt"),
         stopped_at=instant(row, "stoppedAt"),
@@ -245,6 +259,7 @@ def _attempt(row: Fields) -> Attempt:
         exit_code=exit_code,
         reason=reason,
         status_reason=text(row, "statusReason"),
+        log_stream=next((name for each in parts if (name := text(each, "logStreamName"))), None),
     )
 
 
@@ -280,6 +295,8 @@ def _listed(where: Where, id: str, row: Fields, queue: str | None) -> Job:
         array_size=whole(array, "size") if array else None,
         attempts=(),
         described=False,
+        retries=None,
+        timeout_s=None,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from batchguide.account.answers import Where
+from batchguide.account.model_retries import RetryStrategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,10 @@ class JobQueue:
 
 @dataclass(frozen=True, slots=True)
 class JobDefinition:
-    """What one container instance must have free for one job: all its containers together."""
+    """What one container instance must have free for one job: all its containers together.
+
+    `old_fields` are `vcpus` and `memory`, by path, where no resource requirement replaced them.
+    """
 
     where: Where
     name: str
@@ -103,6 +107,9 @@ class JobDefinition:
     memory_mib: int | None
     gpus: int
     attempts: int
+    retries: RetryStrategy
+    timeout_s: int | None
+    old_fields: tuple[tuple[str, float], ...]
 
     @property
     def label(self) -> str:
@@ -121,11 +128,15 @@ class Attempt:
     exit_code: int | None
     reason: str | None
     status_reason: str | None
+    log_stream: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as described, or, with `described` false, as listed only."""
+    """A job as described, or, with `described` false, as listed only.
+
+    `retries` and `timeout_s` are None where the job's record leaves them to its definition.
+    """
 
     where: Where
     id: str
@@ -147,6 +158,13 @@ class Job:
     array_size: int | None
     attempts: tuple[Attempt, ...]
     described: bool
+    retries: RetryStrategy | None
+    timeout_s: int | None
+
+    @property
+    def single(self) -> bool:
+        """Whether one request of its own made it: no array, and no part of an array or of nodes."""
+        return self.array_size is None and not {":", "#"} & set(self.id)
 
 
 @dataclass(frozen=True, slots=True)

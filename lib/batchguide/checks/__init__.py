@@ -23,6 +23,8 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     disk_io,
     disk_volume,
     images_and_agents,
+    job_definitions,
+    job_definitions_form,
     logging,
     scheduling,
 )
