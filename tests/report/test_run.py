@@ -121,7 +121,10 @@ def test_a_page_that_refuses_its_input_says_the_sentence_without_a_traceback(ran
 
 def test_a_kernel_that_dies_is_an_internal_error(tmp_path):
     page = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell("import os; os._exit(9)", id="die")],
+        cells=[
+            nbformat.v4.new_code_cell("print('before ' + 'the end')", id="live"),
+            nbformat.v4.new_code_cell("import os; os._exit(9)", id="die"),
+        ],
         metadata={"kernelspec": {"name": "python3", "display_name": "P", "language": "python"}},
     )
     nbformat.write(page, tmp_path / "dying.ipynb")
@@ -130,6 +133,27 @@ def test_a_kernel_that_dies_is_an_internal_error(tmp_path):
 
     assert report.exit_code == 70
     assert "the kernel died" in report.verdict
+    assert "before the end" in report.html.read_text()
+    assert "before the end" in nbformat.read(report.ipynb, as_version=4).cells[0].outputs[0].text
+
+
+@pytest.mark.parametrize("cells", [1, 8])
+def test_a_page_is_written_as_often_whatever_its_cells(tmp_path, monkeypatch, cells):
+    from papermill import engines
+
+    written, write = [], engines.write_ipynb
+    monkeypatch.setattr(engines, "write_ipynb", lambda *it: (written.append(it), write(*it)))
+    page = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("1", id=f"cell-{place}") for place in range(cells)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "P", "language": "python"}},
+    )
+    nbformat.write(page, tmp_path / "long.ipynb")
+
+    report = run_report(str(tmp_path / "long.ipynb"), {}, tmp_path / "out")
+
+    assert len(written) == 2  # when it starts and when it ended
+    last = nbformat.read(report.ipynb, as_version=4).cells[-1]
+    assert (last.execution_count, last.metadata.papermill.status) == (cells, "completed")
 
 
 def test_a_cell_that_does_not_end_is_stopped(tmp_path, monkeypatch):

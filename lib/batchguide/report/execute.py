@@ -78,12 +78,15 @@ def _run(page: Page, target: Path, given: dict[str, Any], say: Say) -> Problem |
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    from batchguide.report.once import ENGINE
+
     steps = _Steps(page, say)
     try:
         papermill.execute_notebook(
             _unformatted(page.path),
             _unformatted(target),
             given,
+            engine_name=ENGINE,
             kernel_name="python3",
             progress_bar=False,
             execution_timeout=CELL_TIMEOUT_S,
