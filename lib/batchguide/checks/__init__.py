@@ -25,6 +25,8 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     images_and_agents,
     job_definitions,
     job_definitions_form,
+    job_definitions_history,
+    job_definitions_rhythm,
     logging,
     scheduling,
 )
