@@ -16,7 +16,7 @@ from accounts.machinery import (
     mime,
     scaling_group,
 )
-from accounts.world import Shape, World
+from accounts.world import REGION, Shape, World
 from fakeaws import FakeAws
 
 MIB = 1024**2
@@ -26,7 +26,8 @@ MIB = 1024**2
 class Foundation:
     """The names that a compute environment is made with."""
 
-    subnet: str
+    subnets: tuple[str, ...]
+    zones: tuple[str, ...]
     security_group: str
     instance_profile: str
     service_role: str
@@ -36,23 +37,27 @@ class Foundation:
         return {
             "type": "EC2",
             "minvCpus": 0,
-            "subnets": [self.subnet],
+            "subnets": list(self.subnets),
             "securityGroupIds": [self.security_group],
             "instanceRole": self.instance_profile,
             **more,
         }
 
 
-def lay(fake: FakeAws) -> Foundation:
+def lay(fake: FakeAws, zones: tuple[str, ...] = (f"{REGION}a",)) -> Foundation:
     """Make them by API calls."""
     ec2, iam = fake.client("ec2"), fake.client("iam")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/20", AvailabilityZone="us-east-1a")
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{16 * at}.0/20", AvailabilityZone=zone)
+        for at, zone in enumerate(zones)
+    ]
     group = ec2.create_security_group(GroupName="batch", Description="batch", VpcId=vpc)
     service_role = iam.create_service_linked_role(AWSServiceName="batch.amazonaws.com")
     _quotas(fake.world)
     return Foundation(
-        subnet=subnet["Subnet"]["SubnetId"],
+        subnets=tuple(each["Subnet"]["SubnetId"] for each in subnets),
+        zones=zones,
         security_group=group["GroupId"],
         instance_profile=make_instance_profile(fake, "ecsInstanceRole"),
         service_role=service_role["Role"]["Arn"],
@@ -147,9 +152,16 @@ def managed(
     if devices:
         data["BlockDeviceMappings"] = devices
     template = batch_launch_template(fake, data)
-    group = scaling_group(fake, made, template, laid.subnet)
+    group = scaling_group(fake, made, template, laid.subnets)
     return Launch(
-        cluster, instance_type, ami, devices, user_data, group, template["LaunchTemplateId"]
+        cluster,
+        instance_type,
+        ami,
+        devices,
+        user_data,
+        group,
+        template["LaunchTemplateId"],
+        laid.zones,
     )
 
 

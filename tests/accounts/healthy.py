@@ -2,7 +2,8 @@
 
 Small instances share it out, with 200 GiB gp3 at the root device of Amazon Linux 2023, a launch
 template whose version is pinned, images named by digest, quick cleaning, retries for the
-instances' own failures, and job events kept in a log group and a queue.
+instances' own failures, two Availability Zones, a time limit for a job that blocks the queue, and
+job events kept in a log group and a queue.
 """
 
 import json
@@ -23,13 +24,19 @@ from accounts.machinery import (
     push_image,
     run_jobs,
 )
-from accounts.world import Shape
+from accounts.world import REGION, Shape
 from fakeaws import FakeAws
 
 JOBS_A_BURST = 200
 BURSTS = 5
 INSTANCES = 25
 INSTANCE_TYPES = ["r6i.2xlarge", "r6a.2xlarge", "r7i.2xlarge"]
+ZONES = (f"{REGION}a", f"{REGION}b")
+LIMITED_REASONS = (
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE",
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+)
 CLEAN_SOON = """\
 #!/bin/bash
 cat >> /etc/ecs/ecs.config <<'EOF'
@@ -46,7 +53,7 @@ ROOT_IN_TEMPLATE = {
 
 def build(fake: FakeAws, jobs_a_burst: int = JOBS_A_BURST) -> None:
     """Make the account; it is looked at ten minutes after three."""
-    laid, world = foundation.lay(fake), fake.world
+    laid, world = foundation.lay(fake, ZONES), fake.world
     image = _push_image(fake)
     world.clock = world.now - timedelta(days=20)
     instances = _instances(fake, laid)
@@ -93,6 +100,10 @@ def _instances(fake: FakeAws, laid: Foundation) -> list[ContainerInstance]:
     )
     world.environment_resources["simulate-on-demand"] = {"desiredvCpus": 8 * INSTANCES}
     queue(fake, "simulate", made)
+    world.time_limits["simulate"] = [
+        {"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": 3600, "action": "CANCEL"}
+        for reason in LIMITED_REASONS
+    ]
     how = managed(fake, laid, made, INSTANCE_TYPES[0], ami, [ROOT_IN_TEMPLATE], CLEAN_SOON)
     return launch(world, how, world.now - timedelta(minutes=44), INSTANCES)
 

@@ -123,7 +123,9 @@ def batch_launch_template(fake: FakeAws, data: Shape) -> Shape:
     return {"LaunchTemplateId": template["LaunchTemplateId"], "LaunchTemplateName": name}
 
 
-def scaling_group(fake: FakeAws, environment: Shape, template: Shape, subnet: str) -> str:
+def scaling_group(
+    fake: FakeAws, environment: Shape, template: Shape, subnets: tuple[str, ...]
+) -> str:
     """The group that Batch makes for an environment."""
     name = f"{environment['computeEnvironmentName']}-asg-{fake.world.uuid()}"
     specification = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
@@ -132,7 +134,7 @@ def scaling_group(fake: FakeAws, environment: Shape, template: Shape, subnet: st
         MinSize=0,
         MaxSize=0,
         DesiredCapacity=0,
-        VPCZoneIdentifier=subnet,
+        VPCZoneIdentifier=",".join(subnets),
         MixedInstancesPolicy={"LaunchTemplate": {"LaunchTemplateSpecification": specification}},
         Tags=[{"Key": "AWSBatchServiceTag", "Value": "batch", "PropagateAtLaunch": True}],
     )
@@ -152,6 +154,7 @@ class Launch:
     user_data: str
     group: str | None = None
     template_id: str | None = None
+    zones: tuple[str, ...] = (f"{REGION}a",)  # instances are spread over them in turn
 
 
 def launch(world: World, how: Launch, at: datetime, count: int) -> list[ContainerInstance]:
@@ -161,7 +164,7 @@ def launch(world: World, how: Launch, at: datetime, count: int) -> list[Containe
 
 def _launch_one(world: World, how: Launch, at: datetime, number: int) -> ContainerInstance:
     instance_id = world.ec2_id("i")
-    image = world.machine_images[how.image_id]
+    image, zone = world.machine_images[how.image_id], how.zones[number % len(how.zones)]
     tags = [{"Key": "AWSBatchServiceTag", "Value": "batch"}] if how.group else []
     if how.group and how.template_id:
         tags += [
@@ -179,28 +182,30 @@ def _launch_one(world: World, how: Launch, at: datetime, number: int) -> Contain
         "RootDeviceName": image["RootDeviceName"],
         "RootDeviceType": "ebs",
         "EbsOptimized": True,
-        "Placement": {"AvailabilityZone": f"{REGION}a", "Tenancy": "default"},
+        "Placement": {"AvailabilityZone": zone, "Tenancy": "default"},
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 2},
-        "BlockDeviceMappings": _attach(world, how, instance_id, at),
+        "BlockDeviceMappings": _attach(world, how, instance_id, at, zone),
         "Tags": tags,
     }
     world.user_data[instance_id] = encoded(how.user_data)
     if how.group:
-        _record_in_group(world, how.group, instance_id, how.instance_type, at)
-    return _register(world, how, instance_id, at + timedelta(seconds=130 + 7 * number))
+        _record_in_group(world, how, instance_id, at, zone)
+    return _register(world, how, instance_id, at + timedelta(seconds=130 + 7 * number), zone)
 
 
-def _attach(world: World, how: Launch, instance_id: str, at: datetime) -> list[Shape]:
+def _attach(world: World, how: Launch, instance_id: str, at: datetime, zone: str) -> list[Shape]:
     by_device = {
         d["DeviceName"]: d["Ebs"] for d in world.machine_images[how.image_id]["BlockDeviceMappings"]
     }
     for mapping in how.devices:
         name = mapping["DeviceName"]
         by_device[name] = {**by_device.get(name, {}), **mapping["Ebs"]}
-    return [_attach_one(world, instance_id, at, name, ebs) for name, ebs in by_device.items()]
+    return [_attach_one(world, instance_id, at, zone, *each) for each in by_device.items()]
 
 
-def _attach_one(world: World, instance_id: str, at: datetime, name: str, ebs: Shape) -> Shape:
+def _attach_one(
+    world: World, instance_id: str, at: datetime, zone: str, name: str, ebs: Shape
+) -> Shape:
     volume_id, size, kind = world.ec2_id("vol"), ebs["VolumeSize"], ebs["VolumeType"]
     iops = max(100, 3 * size) if kind == "gp2" else ebs.get("Iops", 3000)
     throughput = {"Throughput": ebs.get("Throughput", 125)} if kind == "gp3" else {}
@@ -212,7 +217,7 @@ def _attach_one(world: World, instance_id: str, at: datetime, name: str, ebs: Sh
         **throughput,
         "State": "in-use",
         "Encrypted": False,
-        "AvailabilityZone": f"{REGION}a",
+        "AvailabilityZone": zone,
         "CreateTime": at,
         "MultiAttachEnabled": False,
         "Attachments": [
@@ -230,14 +235,13 @@ def _attach_one(world: World, instance_id: str, at: datetime, name: str, ebs: Sh
     return {"DeviceName": name, "Ebs": {**attached, "DeleteOnTermination": True}}
 
 
-def _record_in_group(
-    world: World, group: str, instance_id: str, instance_type: str, at: datetime
-) -> None:
+def _record_in_group(world: World, how: Launch, instance_id: str, at: datetime, zone: str) -> None:
+    group = how.group or ""
     world.group_instances[group].append(
         {
             "InstanceId": instance_id,
-            "InstanceType": instance_type,
-            "AvailabilityZone": f"{REGION}a",
+            "InstanceType": how.instance_type,
+            "AvailabilityZone": zone,
             "LifecycleState": "InService",
             "HealthStatus": "Healthy",
             "ProtectedFromScaleIn": True,
@@ -258,7 +262,9 @@ def _record_in_group(
     )
 
 
-def _register(world: World, how: Launch, instance_id: str, at: datetime) -> ContainerInstance:
+def _register(
+    world: World, how: Launch, instance_id: str, at: datetime, zone: str
+) -> ContainerInstance:
     hardware = HARDWARE[how.instance_type]
     cluster = how.cluster_arn.rsplit("/", 1)[-1]
     arn = world.arn("ecs", f"container-instance/{cluster}/{world.hexes(32)}")
@@ -269,7 +275,7 @@ def _register(world: World, how: Launch, instance_id: str, at: datetime) -> Cont
     attributes = {
         "ecs.instance-type": how.instance_type,
         "ecs.ami-id": how.image_id,
-        "ecs.availability-zone": f"{REGION}a",
+        "ecs.availability-zone": zone,
         "ecs.os-type": "linux",
         "ecs.cpu-architecture": "x86_64",
         "com.amazonaws.ecs.capability.logging-driver.awslogs": None,

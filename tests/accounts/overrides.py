@@ -62,7 +62,8 @@ def describe_job_queues(context: Context) -> Shape:
     """
     answer = context.original()
     for queue in answer["jobQueues"]:
-        queue.update(statusReason="JobQueue Healthy", jobStateTimeLimitActions=[])
+        limits = context.world.time_limits.get(queue["jobQueueName"], [])
+        queue.update(statusReason="JobQueue Healthy", jobStateTimeLimitActions=limits)
         queue["jobQueueType"] = "ECS"
     return answer
 

@@ -27,6 +27,7 @@ class World:
     definitions: dict[str, Shape] = field(default_factory=dict)  # by ARN
     environment_states: dict[str, tuple[str, str]] = field(default_factory=dict)
     environment_resources: dict[str, Shape] = field(default_factory=dict)
+    time_limits: dict[str, list[Shape]] = field(default_factory=dict)  # by queue
     machine_images: dict[str, Shape] = field(default_factory=dict)
     instances: dict[str, Shape] = field(default_factory=dict)
     volumes: dict[str, Shape] = field(default_factory=dict)

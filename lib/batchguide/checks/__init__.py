@@ -29,6 +29,8 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     job_definitions_rhythm,
     logging,
     scheduling,
+    scheduling_queues,
+    scheduling_waits,
 )
 from batchguide.errors import UserError
 from batchguide.findings import (
