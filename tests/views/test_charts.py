@@ -17,10 +17,11 @@ from batchguide.views.charts import (
     MIME_TYPE,
     disk_chart,
     disk_picture,
+    disk_picture_spec,
     enable_renderer,
     outcomes_chart,
 )
-from batchguide.views.disk_data import NO_DATA
+from batchguide.views.disk_data import NO_DATA, disk_data
 from batchguide.views.health_charts import findings_chart
 from batchguide.views.lessons import inspect_chart
 
@@ -65,6 +66,18 @@ def test_the_picture_waits_for_exactly_the_data_sets_that_are_sent():
 
     assert {name for name in roots if not name.endswith("_store")} == set(NO_DATA)
     assert "width" in vega  # the top-level signal that a live chart sets
+
+
+def test_charts_of_different_outcomes_share_the_picture_and_nothing_else(notes):
+    fails, holds = simulate(notes), simulate(notes.changed({"volume": {"size_gib": 100}}))
+
+    first, second = disk_chart(fails), disk_chart(holds)
+
+    assert first.to_dict()["datasets"] == disk_data(fails)
+    assert second.to_dict()["datasets"] == disk_data(holds)
+    assert "datasets" not in disk_picture().to_dict()
+    bare = {key: value for key, value in first.to_dict().items() if key != "datasets"}
+    assert bare == disk_picture().to_dict() == disk_picture_spec()
 
 
 def test_a_hostile_error_text_is_text_in_the_drawing(notes):

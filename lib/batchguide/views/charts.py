@@ -57,7 +57,9 @@ def enable_renderer() -> None:
 
 def disk_chart(outcome: Outcome, instance: str | None = None, width: int = WIDTH) -> Picture:
     """One instance's volume over time: components against capacity, the failure, the containers."""
-    return disk_picture(width).properties(datasets=disk_data(outcome, instance))
+    chart = disk_picture(width).copy(deep=False)
+    chart.datasets = disk_data(outcome, instance)
+    return chart
 
 
 @cache
@@ -66,8 +68,12 @@ def disk_picture_spec() -> dict[str, Any]:
     return dict(disk_picture().to_dict(validate=False))
 
 
+@cache
 def disk_picture(width: int = WIDTH) -> Picture:
-    """The disk chart without its data: its data sets are named as in `NO_DATA`."""
+    """The disk chart without its data: its data sets are named as in `NO_DATA`; not to be changed.
+
+    Altair checks each part as it is put together, which takes longer than all the rows: so once.
+    """
     hover = alt.selection_point(
         name="hover",
         nearest=True,
