@@ -26,7 +26,7 @@ LONGEST_QUOTE = 200  # characters of an AWS string that a sentence can carry
 DOCUMENT_SCHEMA = 1
 AREAS = (
     *("disk", "scheduling", "compute-environments", "images-and-agents"),
-    *("job-definitions", "logging"),
+    *("job-definitions", "logging", "cost"),
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from batchguide.account import Account, Gap
 from batchguide.checks import (  # noqa: F401  each import registers its checks
     compute_environments,
+    cost,
     disk_agent,
     disk_churn,
     disk_custom_ami,
@@ -28,6 +29,7 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     job_definitions_history,
     job_definitions_rhythm,
     logging,
+    logging_streams,
     scheduling,
     scheduling_queues,
     scheduling_waits,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from batchguide.account import Account, Attempt, Job, JobDefinition
 from batchguide.account.model_retries import RetryStrategy
 from batchguide.checks.common import DESCRIBE_JOBS
-from batchguide.findings import Evidence, Verdict, not_applicable, quote, unknown
+from batchguide.findings import Evidence, Verdict, not_applicable, unknown
 from batchguide.units import show_count
 
 
@@ -120,10 +120,15 @@ def no_revision(family: Family) -> Verdict:
 
 
 def unseen(family: Family) -> Verdict | None:
+    """UNKNOWN when how a failed job of the family ended is not in the capture."""
+    return without_record(family.resource, family.jobs)
+
+
+def without_record(resource: str, jobs: Iterable[Job]) -> Verdict | None:
     """UNKNOWN when a failed job was listed only; a verdict on how jobs ended needs all failures."""
-    lost = [job for job in family.jobs if job.status == "FAILED" and not job.described]
+    lost = [job for job in jobs if job.status == "FAILED" and not job.described]
     if not lost:
         return None
     message = f"{show_count(len(lost), 'failed job')} without the record of its attempts"
-    evidence = Evidence(lost[0].where.path("status"), quote(lost[0].status))
-    return unknown(family.resource, message, evidence, missing=[DESCRIBE_JOBS])
+    evidence = Evidence(lost[0].where.path("status"), lost[0].status)
+    return unknown(resource, message, evidence, missing=[DESCRIBE_JOBS])
