@@ -127,7 +127,11 @@ def _declare_collect(doors: Any) -> None:
         "batchguide collect --profile prod --region eu-west-1 -o prod.json.gz",
     )
     _account_options(command)
-    command.add_argument("-o", "--out", type=Path, required=True, help="*.json or *.json.gz")
+    command.add_argument("-o", "--out", type=Path, help="*.json or *.json.gz")
+    command.add_argument("--budget", type=_positive, metavar="N", help="make at most N calls")
+    command.add_argument(
+        "--plan", action="store_true", help="say which calls would be made, ask nothing and stop"
+    )
 
 
 def _declare_policy(doors: Any) -> None:

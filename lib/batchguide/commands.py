@@ -31,7 +31,13 @@ def _print_json(document: Any) -> None:
 def collect(args: argparse.Namespace) -> int:
     """Ask AWS once and write the capture; its path goes to standard output."""
     from batchguide.aws.collect import collect_to_file
+    from batchguide.aws.expected import expected_text
 
+    if args.plan:
+        print(expected_text(args.budget))
+        return 0
+    if args.out is None:
+        raise UserError("collect needs -o FILE to write the capture to (*.json or *.json.gz)")
     collect_to_file(
         profile=args.profile,
         region=args.region,
@@ -40,6 +46,8 @@ def collect(args: argparse.Namespace) -> int:
         days=args.days,
         out=args.out,
         progress=_say,
+        budget=args.budget,
+        needs=_needs_of_checks(),
     )
     print(args.out)
     return 0
@@ -51,6 +59,13 @@ def policy(args: argparse.Namespace) -> int:
 
     _print_json(read_policy(args.region, args.account, args.partition))
     return 0
+
+
+def _needs_of_checks() -> dict[str, tuple[str, ...]]:
+    import batchguide.checks  # noqa: F401  it fills the registry
+    from batchguide.findings import registry
+
+    return {check.id: check.needs for check in registry().values()}
 
 
 def check(args: argparse.Namespace) -> int:
@@ -171,6 +186,7 @@ def _collect_beside(args: argparse.Namespace) -> str:
         days=args.days,
         out=path,
         progress=_say,
+        needs=_needs_of_checks(),
     )
     return str(path)
 

@@ -405,7 +405,8 @@ def test_collect_to_file_writes_what_was_collected(fake, tmp_path):
 
     assert load_capture(str(path)).calls == capture.calls
     assert capture.meta["days"] == 30
-    assert len(lines) == 1 + len(WANTED)
+    assert len(lines) == 2 + len(WANTED)
+    assert load_capture(str(path)).meta["seconds_spent"] > 0
 
 
 def test_collect_to_file_looks_at_the_directory_before_it_asks_aws(surroundings, tmp_path):

@@ -7,15 +7,19 @@ as well, so that an operation is complete there exactly if it was asked and answ
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from botocore import xform_name
 
 from batchguide import __version__
+from batchguide.aws import narration
 from batchguide.aws.failures import (
     BAD_CREDENTIALS,
     CALL_FAILURES,
@@ -24,6 +28,7 @@ from batchguide.aws.failures import (
     call_error,
 )
 from batchguide.aws.known import Known, Omitted, Params
+from batchguide.aws.narration import Needs
 from batchguide.aws.session import Session, make_session
 from batchguide.aws.wanted import WANTED, Wanted
 from batchguide.capture import Call, CallError, Capture, CaptureError, save_capture
@@ -42,17 +47,27 @@ def collect_to_file(
     days: int,
     out: str | Path,
     progress: Progress | None = None,
+    budget: int | None = None,
+    needs: Needs = MappingProxyType({}),
 ) -> Capture:
-    """Collect the account that the options name, and write it."""
+    """Collect the account that the options name, and write it with what it took.
+
+    `needs` (a check → the operations that it needs) lets refusals be told by what they cost.
+    """
     folder = Path(out).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(out).is_dir():
         raise CaptureError(
             f"cannot write the capture {out}; give a file in a directory that exists "
             "and that you may write to"
         )
+    progress = progress or _silent
+    started_s = time.monotonic()
     session = make_session(profile, region, role, endpoint_url)
-    capture = collect(session, days=days, progress=progress)
+    capture = collect(session, days=days, progress=progress, budget=budget, needs=needs)
+    took = {"seconds_spent": round(time.monotonic() - started_s, 1)}
+    capture = replace(capture, meta={**capture.meta, **took})
     save_capture(capture, out)
+    progress(narration.spent(capture))
     return capture
 
 
@@ -62,6 +77,7 @@ def collect(
     progress: Progress | None = None,
     budget: int | None = None,
     now: datetime | None = None,
+    needs: Needs = MappingProxyType({}),
 ) -> Capture:
     """Everything that the table asks of one account in one region.
 
@@ -69,7 +85,7 @@ def collect(
     can be known: credentials that AWS does not take, an endpoint that does not answer.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
-    return _Collector(session, now, days, progress or _silent, budget).run()
+    return _Collector(session, now, days, progress or _silent, budget, needs).run()
 
 
 def _silent(_: str) -> None:
@@ -80,12 +96,18 @@ class _Collector:
     """The state of one run: clients, what is known so far, what was spent."""
 
     def __init__(
-        self, session: Session, now: datetime, days: int, progress: Progress, budget: int | None
+        self,
+        session: Session,
+        now: datetime,
+        days: int,
+        progress: Progress,
+        budget: int | None,
+        needs: Needs,
     ) -> None:
         self._session = session
         self._now, self._days = now, days
         self._progress = progress
-        self._budget = budget
+        self._budget, self._needs = budget, needs
         self._clients = {wanted.service: session.client(wanted.service) for wanted in WANTED}
         self._by_row: dict[str, list[Call]] = {}
         self._spent_lock = threading.Lock()
@@ -99,6 +121,7 @@ class _Collector:
                 self._run_wave(wave, pool)
                 if number == 0:
                     self._stop_if_hopeless()
+                self._say_what_is_refused(wave)
         return Capture(self._meta(), tuple(self._calls()))
 
     def _run_wave(self, wave: list[Wanted], pool: ThreadPoolExecutor) -> None:
@@ -112,10 +135,16 @@ class _Collector:
             for row, futures in pending:
                 self._by_row[row.name] = [future.result() for future in futures]
                 self._by_row[row.name] += self._not_asked(row)
-                self._progress(_line(row, self._by_row[row.name]))
+                self._progress(narration.answered(row, self._by_row[row.name]))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+    def _say_what_is_refused(self, wave: list[Wanted]) -> None:
+        """After each wave, so that what a missing permission costs is known before the long one."""
+        for row in wave:
+            for line in narration.refused(row, self._by_row[row.name], self._needs):
+                self._progress(line)
 
     def _known(self) -> Known:
         since = self._now - timedelta(days=self._days)
@@ -190,9 +219,9 @@ class _Collector:
             return
         identity = self._by_row["identity"][0].error
         if identity and identity.code in BAD_CREDENTIALS:
-            raise UserError(_bad_credentials(identity, self._session.region))
+            raise UserError(narration.bad_credentials(identity, self._session.region))
         if all(error and error.kind in ("timeout", "unreachable") for error in errors):
-            raise UserError(_no_answer(first, self._session))
+            raise UserError(narration.no_answer(first, self._session))
 
     def _meta(self) -> dict[str, Any]:
         identity = self._by_row["identity"][0]
@@ -289,32 +318,3 @@ def _cut(message: str) -> CallError:
 
 def _retries(answer: dict[str, Any] | None) -> int:
     return int(((answer or {}).get("ResponseMetadata") or {}).get("RetryAttempts") or 0)
-
-
-def _line(row: Wanted, calls: list[Call]) -> str:
-    asked = [
-        call for call in calls if call.pages or (call.error and call.error.kind != "not-asked")
-    ]
-    pages = sum(len(call.pages) for call in calls)
-    line = f"{row.service}:{row.operation} ({row.name}): {len(asked)} asked, {pages} pages"
-    failed = [call.error for call in calls if call.error]
-    if not failed:
-        return line
-    kinds = ", ".join(dict.fromkeys(f"{error.kind} ({error.code})" for error in failed))
-    return f"{line}; {len(failed)} without a whole answer: {kinds}"
-
-
-def _bad_credentials(error: CallError, region: str) -> str:
-    return (
-        f"AWS did not take the credentials in {region} ({error.code}: {error.message}); "
-        "sign in again or give another --profile, "
-        f"and check that {region} is switched on for the account"
-    )
-
-
-def _no_answer(error: CallError, session: Session) -> str:
-    where = session.endpoint_url or f"AWS in {session.region}"
-    return (
-        f"no answer from {where} ({error.message}); "
-        "check the Region's name, AWS_ENDPOINT_URL or --endpoint-url, and the network or proxy"
-    )
