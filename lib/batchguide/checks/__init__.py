@@ -31,6 +31,8 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     logging,
     logging_streams,
     scheduling,
+    scheduling_capacity,
+    scheduling_fit,
     scheduling_queues,
     scheduling_waits,
 )
