@@ -168,14 +168,14 @@ def test_missing_permissions_are_grouped_with_the_questions_they_leave_open():
     both = [
         finding("UNKNOWN", check="AMI-001", missing=["ec2:DescribeImages"]),
         finding("UNKNOWN", check="CE-001", missing=["ec2:DescribeImages", "a size"]),
-        finding("UNKNOWN", check="CE-001", resource="b", missing=["a size"]),
+        finding("UNKNOWN", check="CE-001", resource="z", missing=["a size"]),
         finding("FAIL"),
     ]
 
     found = harvest.document([executed(findings_value(*both))], None, LOST)
 
     assert not_seen(found) == [
-        ("ec2:DescribeImages", ["AMI-001", "CE-001"]),
+        ("ec2:DescribeImages", ["CE-001", "AMI-001"]),
         ("a size", ["CE-001"]),
         ("batch:ListJobs", ["the forecast"]),
     ]

@@ -118,6 +118,8 @@ def finding_from(data: dict[str, Any]) -> Finding:
 
 def _findings(values: Values) -> tuple[Finding, ...] | None:
     """None when no page ran checks; a finding that two pages show counts once."""
+    import batchguide.checks  # noqa: F401  their order decides ties, here as in the page
+
     shown: list[Iterable[dict[str, Any]]] = _named(values, "findings")
     if not shown:
         return None
