@@ -219,6 +219,10 @@ def test_the_failure_that_is_retried_is_named():
 # --- JD-003 ---------------------------------------------------------------------------------------
 
 SLOW_JOB = {"status": "FAILED", "reason": SLOW}
+SLOW_ONCE = {
+    "status": "FAILED",
+    "attempts": [{"container": {"reason": SLOW}}, {"container": {"exitCode": 1}}],
+}
 
 
 @pytest.mark.parametrize(
@@ -227,11 +231,13 @@ SLOW_JOB = {"status": "FAILED", "reason": SLOW}
         ([RETRY_HOST, EXIT_REST], [{}], "PASS"),
         ([EXIT_REST], [{}], "FAIL"),
         ([EXIT_REST, RETRY_HOST], [{}], "FAIL"),  # the first that matches decides
+        ([{"onReason": "*", "action": "exit"}], [{}], "FAIL"),  # case does not matter
         ([{"onExitCode": "*", "action": "EXIT"}], [{}], "PASS"),  # a lost instance has no code
         ([RETRY_HOST, EXIT_REST], [SLOW_JOB], "FAIL"),
         ([RETRY_HOST, {"onReason": "Docker*", "action": "RETRY"}, EXIT_REST], [SLOW_JOB], "PASS"),
         ([RETRY_HOST, EXIT_REST], [{"status": "FAILED", "reason": "OutOfMemoryError: x"}], "PASS"),
         ([RETRY_HOST, EXIT_REST], [{"reason": SLOW}], "PASS"),  # it succeeded in the end
+        ([RETRY_HOST, EXIT_REST], [SLOW_ONCE], "PASS"),  # that one was tried again
         ([], [SLOW_JOB], "NOT_APPLICABLE"),
     ],
 )

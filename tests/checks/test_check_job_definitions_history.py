@@ -252,6 +252,12 @@ def burst(count, span_s, **change):
         (burst(250, 10), "PASS"),  # 25 a second, half of the limit
         (burst(251, 9.9), "FAIL"),
         (burst(400, 20), "PASS"),
+        ([*burst(250, 9), {"createdAt": NOON_MS + 10_000}], "PASS"),  # ten seconds later
+        ([*burst(250, 9), {"createdAt": NOON_MS + 9_999}], "FAIL"),
+        (
+            [{**each, "jobId": f"job-0#{at}"} for at, each in enumerate(burst(251, 9))],
+            "NOT_APPLICABLE",
+        ),
         (burst(251, 9.9, arrayProperties={"size": 9}), "NOT_APPLICABLE"),
         (burst(251, 9.9, createdAt=GONE), "NOT_APPLICABLE"),
         (burst(1, 1), "PASS"),
