@@ -518,3 +518,40 @@ def test_a_template_leaves_out_what_the_ami_has():
 
     assert (volume.size_gib, volume.type) == (77, "gp2")
     assert volume.origin == "launch template prod version 1"
+
+
+# --- retries and logs -----------------------------------------------------------------------------
+
+
+def test_what_a_job_leaves_to_its_definition_is_none():
+    silent, said = make_account(
+        jobs=[{}, {"retryStrategy": {"attempts": 2}, "timeout": {"attemptDurationSeconds": 90}}]
+    ).jobs
+
+    assert (silent.retries, silent.timeout_s) == (None, None)
+    assert (said.retries.attempts, said.retries.rules, said.timeout_s) == (2, (), 90)
+
+
+@pytest.mark.parametrize("odd", [*ODD, ""])
+def test_an_odd_retry_strategy_is_a_gap_and_no_traceback(odd):
+    account = make_account(definition={"retryStrategy": {"attempts": 2, "evaluateOnExit": odd}})
+
+    (definition,) = account.job_definitions
+    assert (definition.attempts, definition.retries.rules) == (2, ())
+    read_as_none = odd is None or odd == []
+    assert bool(account.gaps("batch:DescribeJobDefinitions")) is not read_as_none
+
+
+@pytest.mark.parametrize(
+    ("attempt", "stream"),
+    [
+        ({"container": {"logStreamName": "a/b/c"}}, "a/b/c"),
+        ({"container": {"logStreamName": None, "exitCode": 1}}, None),
+        ({"taskProperties": [{"containers": [{}, {"logStreamName": "a/b/d"}]}]}, "a/b/d"),
+        ({}, None),
+    ],
+)
+def test_the_log_stream_of_an_attempt(attempt, stream):
+    (job,) = make_account(jobs=[{"attempts": [attempt]}]).jobs
+
+    assert job.attempts[0].log_stream == stream

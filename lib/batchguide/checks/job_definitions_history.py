@@ -194,11 +194,13 @@ def _stopped(family: Family) -> Verdict:
         if it[2].exit_code is not None and ending_of(it[0], it[2]) in KILLED_BY_BATCH
     ]
     killed = [it for it in told if it[2].exit_code == SIGKILLED]
-    message = f"{len(killed):,} of {show_count(len(told), 'attempt')} stopped from outside"
+    message = f"{len(killed):,} of {show_count(len(told), 'attempt')} that were told to stop"
     if len(killed) >= threshold("sigkills") and 2 * len(killed) > len(told):
         shown = (
             Evidence(job.where.path(f"attempts[{at}].container.exitCode"), attempt.exit_code)
             for job, at, attempt in killed[:SHOWN]
         )
         return fails(family.resource, f"{message} ended by SIGKILL", *shown)
+    if not told:
+        return _none_seen(family, attempts, "no attempt was told to stop and says how it ended")
     return _none_seen(family, attempts, f"{message} ended by SIGKILL")
