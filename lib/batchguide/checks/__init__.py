@@ -33,6 +33,7 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
     logging,
     logging_streams,
     scheduling,
+    scheduling_architecture,
     scheduling_capacity,
     scheduling_fit,
     scheduling_queues,
