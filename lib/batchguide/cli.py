@@ -6,6 +6,7 @@ determined, 64 wrong usage or input, 70 an error of batchguide's own.
 """
 
 import argparse
+import io
 import os
 import sys
 import traceback
@@ -18,6 +19,7 @@ from batchguide.errors import UserError
 
 EXIT_USAGE = 64
 EXIT_INTERNAL = 70
+MOST_DAYS = 366
 THRESHOLDS = ("critical", "high", "medium", "low", "never")
 CAPTURE_HELP = "a path, demo:NAME for a bundled capture, or - for standard input"
 
@@ -34,8 +36,14 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that a terminal lacks stops no command
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, so that a reader who has gone is met below
+        return code
     except UserError as error:
         print(f"batchguide: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -61,8 +69,15 @@ def _internal(error: Exception) -> int:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 5 and 0 < int(text) <= MOST_DAYS):
+        message = f"{text[:40]!r} is not a whole number from 1 to {MOST_DAYS}"
+        raise argparse.ArgumentTypeError(message)
     return int(text)
 
 
@@ -104,7 +119,7 @@ def _account_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--region", help="an AWS Region, as eu-west-1")
     command.add_argument("--role", help="the ARN of a role to assume for reading")
     command.add_argument("--endpoint-url", help="another endpoint than AWS's (AWS_ENDPOINT_URL)")
-    command.add_argument("--days", type=_positive, default=7, help="days of jobs to read (7)")
+    command.add_argument("--days", type=_days, default=7, help="days of jobs to read (7)")
 
 
 def _verdict_options(command: argparse.ArgumentParser) -> None:
@@ -129,6 +144,15 @@ def _declare_collect(doors: Any) -> None:
     _account_options(command)
     command.add_argument("-o", "--out", type=Path, help="*.json or *.json.gz")
     command.add_argument("--budget", type=_positive, metavar="N", help="make at most N calls")
+    command.add_argument(
+        "--redact", metavar="KIND,…", help="put tokens in the place of accounts, ips or both"
+    )
+    command.add_argument(
+        "--redact-key", type=Path, metavar="FILE", help="what tokens are made with: random bytes"
+    )
+    command.add_argument(
+        "--redact-map", type=Path, metavar="FILE", help="write what tokens stand for"
+    )
     command.add_argument(
         "--plan", action="store_true", help="say which calls would be made, ask nothing and stop"
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from batchguide.errors import UserError
 
 if TYPE_CHECKING:
+    from batchguide.aws.tokens import Tokens
     from batchguide.findings import Finding
 
 
@@ -25,19 +26,34 @@ def _say(line: str) -> None:
 
 
 def _print_json(document: Any) -> None:
-    print(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+    """Whole on any terminal: what is not UTF-8 gets JSON's own escapes."""
+    plain = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") != "utf8"
+    text = json.dumps(document, indent=1, ensure_ascii=plain, allow_nan=False)
+    print(text.encode("utf-8", "backslashreplace").decode())
+
+
+def _standard_input() -> str:
+    """All of it as text; refused when it is closed or is none."""
+    if sys.stdin is None:
+        raise UserError("- means standard input, which is closed")
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input is no text: {error}") from error
 
 
 def collect(args: argparse.Namespace) -> int:
     """Ask AWS once and write the capture; its path goes to standard output."""
     from batchguide.aws.collect import collect_to_file
     from batchguide.aws.expected import expected_text
+    from batchguide.aws.tokens import save_map
 
     if args.plan:
         print(expected_text(args.budget))
         return 0
     if args.out is None:
         raise UserError("collect needs -o FILE to write the capture to (*.json or *.json.gz)")
+    tokens = _tokens(args)
     collect_to_file(
         profile=args.profile,
         region=args.region,
@@ -48,7 +64,10 @@ def collect(args: argparse.Namespace) -> int:
         progress=_say,
         budget=args.budget,
         needs=_needs_of_checks(),
+        tokens=tokens,
     )
+    if tokens and args.redact_map:
+        save_map(tokens, args.redact_map)
     print(args.out)
     return 0
 
@@ -59,6 +78,16 @@ def policy(args: argparse.Namespace) -> int:
 
     _print_json(read_policy(args.region, args.account, args.partition))
     return 0
+
+
+def _tokens(args: argparse.Namespace) -> Tokens | None:
+    from batchguide.aws.tokens import tokens_from
+
+    if args.redact is not None:
+        return tokens_from(args.redact, args.redact_key)
+    if args.redact_key or args.redact_map:
+        raise UserError("--redact-key and --redact-map go with --redact accounts,ips")
+    return None
 
 
 def _needs_of_checks() -> dict[str, tuple[str, ...]]:
@@ -113,7 +142,7 @@ def explain(args: argparse.Namespace) -> int:
     from batchguide.views import terminal
 
     if args.text is not None and not args.job:
-        document = explain_text(sys.stdin.read() if args.text == "-" else args.text)
+        document = explain_text(_standard_input() if args.text == "-" else args.text)
     elif args.text is None and len(args.job) == 2:
         from batchguide.account import Account
         from batchguide.capture import load_capture
@@ -135,7 +164,7 @@ def estimate(args: argparse.Namespace) -> int:
     from batchguide.disk.scenario import load_scenario
     from batchguide.views import terminal
 
-    source = sys.stdin.read() + "\n" if args.scenario == "-" else Path(args.scenario)
+    source = _standard_input() + "\n" if args.scenario == "-" else Path(args.scenario)
     document = advice.estimate(
         load_scenario(source),
         replications=args.replications,
@@ -173,22 +202,42 @@ def report(args: argparse.Namespace) -> int:
 
 
 def _collect_beside(args: argparse.Namespace) -> str:
-    """Collect the account that the options name into the report's folder; the capture's path."""
-    from batchguide.aws.collect import collect_to_file
+    """Collect the account that the options name; the capture's path, beside the report's files.
 
-    path = Path(args.out) / "captures" / "latest.json.gz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    collect_to_file(
-        profile=args.profile,
-        region=args.region,
-        role=args.role,
-        endpoint_url=args.endpoint_url,
-        days=args.days,
-        out=path,
-        progress=_say,
-        needs=_needs_of_checks(),
-    )
+    It bears the report's label, so that accounts and days do not overwrite one another, and it is
+    there only when the collection came to its end.
+    """
+    from tempfile import TemporaryDirectory
+
+    from batchguide.aws.collect import collect_to_file
+    from batchguide.capture import save_capture
+    from batchguide.report.run import label_of
+
+    _refuse_unwritable(args.out)
+    with TemporaryDirectory(prefix="batchguide-") as scratch:
+        capture = collect_to_file(
+            profile=args.profile,
+            region=args.region,
+            role=args.role,
+            endpoint_url=args.endpoint_url,
+            days=args.days,
+            out=Path(scratch, "capture.json.gz"),
+            progress=_say,
+            needs=_needs_of_checks(),
+        )
+    label = label_of(capture.meta)
+    folder = args.out if args.runbook else args.out / label
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"capture-{label}.json.gz"
+    save_capture(capture, path)
     return str(path)
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    """Before minutes are spent on collecting: whether `folder` is there or can be made."""
+    stands = next(it for it in (folder, *folder.absolute().parents) if it.exists())
+    if not stands.is_dir() or not os.access(stands, os.W_OK):
+        raise UserError(f"can't write to {folder}; give --out a folder that you may write to")
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -217,14 +266,20 @@ def lab(args: argparse.Namespace) -> int:
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
-    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else None
+    if text is None:
+        return None
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    if not words:
+        raise UserError(f"{text!r} names nothing: give one name or more, with commas between them")
+    return words
 
 
 def _read(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"can't read the {what} {path}: {error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"can't read the {what} {path}: {reason}") from error
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from batchguide.aws.failures import (
 from batchguide.aws.known import Known, Omitted, Params
 from batchguide.aws.narration import Needs
 from batchguide.aws.session import Session, make_session
+from batchguide.aws.tokens import Tokens
 from batchguide.aws.wanted import WANTED, Wanted
 from batchguide.capture import Call, CallError, Capture, CaptureError, save_capture
 from batchguide.errors import UserError
@@ -49,10 +50,12 @@ def collect_to_file(
     progress: Progress | None = None,
     budget: int | None = None,
     needs: Needs = MappingProxyType({}),
+    tokens: Tokens | None = None,
 ) -> Capture:
     """Collect the account that the options name, and write it with what it took.
 
     `needs` (a check → the operations that it needs) lets refusals be told by what they cost.
+    With `tokens`, accounts and addresses are hidden before anything is written.
     """
     folder = Path(out).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(out).is_dir():
@@ -66,6 +69,7 @@ def collect_to_file(
     capture = collect(session, days=days, progress=progress, budget=budget, needs=needs)
     took = {"seconds_spent": round(time.monotonic() - started_s, 1)}
     capture = replace(capture, meta={**capture.meta, **took})
+    capture = tokens.of(capture) if tokens else capture
     save_capture(capture, out)
     progress(narration.spent(capture))
     return capture
