@@ -206,3 +206,12 @@ def test_a_capture_is_readable_by_its_owner_alone(tmp_path):
     save_capture(SOME, tmp_path / "c.json")
 
     assert (tmp_path / "c.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_json_does_not_know_is_refused(tmp_path, number):
+    path = tmp_path / "capture.json"
+    path.write_text(f'{{"schema": 1, "meta": {{"days": {number}}}, "calls": []}}')
+
+    with pytest.raises(CaptureError, match="no finite number"):
+        load_capture(str(path))

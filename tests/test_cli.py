@@ -62,6 +62,11 @@ def test_help_of_every_command_has_an_example(command: str, capsys: pytest.Captu
         ["check", "demo:disk-full", "--checks", "DISK-999"],
         ["check", "demo:disc-full"],
         ["check", "no/such/file.json"],
+        ["check", "demo:disk-full", "--checks", ","],
+        ["check", "demo:disk-full", "--severity", ""],
+        ["collect", "--days", "99999999", "--out", "x.json"],
+        ["collect", "--days", "\u00b2", "--out", "x.json"],
+        ["estimate", "x.yaml", "--replications", "9" * 5000],
         ["estimate", "no/such/scenario.yaml"],
         ["estimate", "x.yaml", "--replications", "0"],
         ["estimate", "x.yaml", "--risk", "1.5"],
@@ -256,3 +261,66 @@ def test_a_hostile_reason_cannot_write_to_the_terminal(tmp_path: Path):
     assert "\x1b" not in done.stdout + done.stderr
     assert "\u202e" not in done.stdout
     assert "CE-001" in done.stdout
+
+
+@pytest.mark.parametrize("words", [["check", "-"], ["estimate", "-"], ["explain", "--text", "-"]])
+def test_standard_input_that_is_closed_is_named(words: list[str]):
+    said = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "batchguide", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert (said.returncode, said.stdout) == (64, "")
+    assert said.stderr == "batchguide: - means standard input, which is closed\n"
+
+
+def test_standard_output_that_is_closed_leaves_the_verdict():
+    said = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "batchguide"]
+        + ["check", "demo:disk-full"],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+
+    assert (said.returncode, said.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_json_on_every_terminal(encoding: str, tmp_path: Path):
+    meta = {"account": "é 名 \ud800 \U0001f600", "region": "eu-west-1"}
+    capture = tmp_path / "odd.json"
+    capture.write_text(json.dumps({"schema": 1, "meta": meta, "calls": []}))
+
+    said = subprocess.run(
+        [sys.executable, "-m", "batchguide", "check", str(capture), "--format", "json"],
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+
+    assert said.returncode == 2, said.stderr
+    assert json.loads(said.stdout.decode(encoding))["capture"] == meta
+
+
+def test_a_report_whose_collection_fails_leaves_nothing(tmp_path: Path):
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}  # a closed port: no answer
+    account = ["--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:9"]
+
+    said = run("report", *account, "--out", str(tmp_path / "reports"), **keys)
+
+    assert said.returncode == 64, said.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_report_into_a_file_is_refused_before_collecting(tmp_path: Path):
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    account = ["--region", "eu-west-1", "--endpoint-url", "http://127.0.0.1:9"]
+
+    said = run("report", *account, "--out", str(taken / "reports"))
+
+    assert said.returncode == 64
+    assert "give --out a folder" in said.stderr.splitlines()[0]

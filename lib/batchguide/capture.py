@@ -15,6 +15,7 @@ numbers. Three shapes of a call must be told apart:
 
 import gzip
 import json
+import math
 import sys
 import zlib
 from collections.abc import Iterator
@@ -171,6 +172,8 @@ def _call_to_dict(call: Call) -> dict[str, Any]:
 
 def _read(source: str) -> bytes:
     if source == "-":
+        if sys.stdin is None:
+            raise CaptureError("- means standard input, which is closed")
         return sys.stdin.buffer.read()
     path = _demo_path(source) if source.startswith(DEMO_PREFIX) else Path(source)
     try:
@@ -213,7 +216,7 @@ def _parse(data: bytes, name: str) -> dict[str, Any]:
     if not data.strip():
         raise CaptureError(f"the capture {name} is empty; {_COLLECT_AGAIN}")
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
         if data.lstrip().startswith(b"{"):
             problem = f"is truncated or damaged ({error})"
@@ -267,6 +270,14 @@ def _error_from(error: dict[str, Any]) -> CallError:
         permission=None if permission is None else _typed(permission, str),
         kind=kind if kind in KINDS else "other",
     )
+
+
+def _finite(text: str) -> float:
+    """A number of JSON; what has no finite value (NaN, 1e999) is none."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return value
 
 
 def _typed(value: Any, wanted: type) -> Any:
