@@ -190,3 +190,23 @@ def test_a_spread_meets_its_median_and_95th_percentile():
     assert spread.quantile(P95_Z) == pytest.approx(290.0)
     seen = Spread(2.0, observed=(1.0, 2.0, 9.0))
     assert {seen.quantile(z / 10) for z in range(-30, 31)} == {1.0, 2.0, 9.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed: 1\nseed: 2\nbursts: [{at_s: 0, jobs: 1}]\n", r"^seed is given twice .*line 2"),
+        ("bursts: [{at_s: 0, jobs: 1, jobs: 2}]\n", r"^jobs is given twice"),
+        ('name: "\\ud800"\nbursts: [{at_s: 0, jobs: 1}]\n', r"^name is .*Unicode text"),
+        ("pull_mibps: 1.0e-300\nbursts: [{at_s: 0, jobs: 1}]\n", r"^pull_mibps is 1e-300"),
+        ("bursts: [{at_s: -1, jobs: 1}]\n", r"from 0 to 315,360,000 s$"),
+    ],
+)
+def test_what_yaml_would_swallow_is_refused(text, said):
+    with pytest.raises(ScenarioError, match=said):
+        load_scenario(text)
+
+
+def test_a_missing_file_is_named_once(tmp_path):
+    with pytest.raises(ScenarioError, match=r"can't read the scenario .*/no.yaml: No such file"):
+        load_scenario(tmp_path / "no.yaml")

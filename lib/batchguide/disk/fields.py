@@ -76,7 +76,7 @@ def refuse(path: str, value: Any, allowed: str) -> ScenarioError:
 def number(low: float, high: float, unit: str = "", *, above: bool = False) -> Reader:
     """A finite number from `low` (or, with `above`, over it) to `high`."""
     allowed = f"a number {'over' if above else 'from'} {low:g} {'and at most' if above else 'to'}"
-    allowed += f" {high:,g}{' ' + unit if unit else ''}"
+    allowed += f" {high:,.12g}{' ' + unit if unit else ''}"
 
     def read(path: str, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -115,14 +115,18 @@ def choice(*options: str) -> Reader:
 
 
 def text(longest: int = 200) -> Reader:
-    """A line of text."""
+    """Text that can be written out as UTF-8, which a lone surrogate can't."""
 
     def read(path: str, value: Any) -> str:
-        if not isinstance(value, str) or len(value) > longest:
-            raise refuse(path, value, f"text of at most {longest} characters")
+        if not isinstance(value, str) or len(value) > longest or not _is_unicode(value):
+            raise refuse(path, value, f"Unicode text of at most {longest} characters")
         return value
 
     return read
+
+
+def _is_unicode(value: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def flag(path: str, value: Any) -> bool:

@@ -292,10 +292,11 @@ def _text(source: str | Path) -> str:
     path = Path(source)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ScenarioError(f"scenario {path}: larger than {MAX_FILE_BYTES:,} bytes")
+            raise ScenarioError(f"the scenario {path}: larger than {MAX_FILE_BYTES:,} bytes")
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"can't read the scenario {path}: {error}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ScenarioError(f"can't read the scenario {path}: {reason}") from error
 
 
 def _yaml(content: str) -> Any:
@@ -310,11 +311,29 @@ def _yaml(content: str) -> Any:
                 raise ScenarioError(
                     f"the scenario uses the YAML alias *{event.anchor}: write the value out"
                 )
+        _refuse_twice(yaml.compose(content, Loader=yaml.SafeLoader))
         return yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, ScenarioError):
             raise
         raise ScenarioError(f"the scenario is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _refuse_twice(node: Any) -> None:
+    """Refuse a key that stands twice in one mapping: YAML would silently take the last."""
+    waiting = [node]
+    while waiting:
+        parts = getattr(waiting.pop(), "value", None)
+        if not isinstance(parts, list):
+            continue
+        pairs = [part for part in parts if isinstance(part, tuple)]
+        seen = set()
+        for key, _ in pairs:
+            if isinstance(key.value, str) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise ScenarioError(f"{key.value} is given twice (again in line {line})")
+            seen.add(str(key.value))
+        waiting += [value for _, value in pairs] or parts
 
 
 def _plain(value: Any) -> Any:
@@ -468,7 +487,7 @@ _SCENARIO: dict[str, Reader] = {
     "agent": _read_into(AgentSpec, _AGENT),
     "fleet": _read_into(Fleet, _FLEET),
     "bursts": _bursts,
-    "pull_mibps": number(0, 100_000, "MiB/s", above=True),
+    "pull_mibps": number(0.001, 100_000, "MiB/s"),
     "attempts": whole(1, 10, "attempts (Batch's limit)"),
     "seed": whole(0, 2**63 - 1),
 }
