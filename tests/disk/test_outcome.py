@@ -323,3 +323,38 @@ def test_without_a_place_for_a_cache_it_runs_all_the_same(monkeypatch):
     finally:
         monkeypatch.undo()
         engine.can_cache.cache_clear()
+
+
+# --- at the edges of what a scenario may say ----------------------------------------------------
+
+
+@pytest.mark.parametrize("at_s", [8_000_000, 10_000_000, 50_000_000])
+def test_a_pull_ends_however_late_it_starts(at_s):
+    """Past 2^23 s a clock of 64 bits is coarser than the last hundredth of a byte takes."""
+    late = Scenario.from_dict({"bursts": [{"at_s": 0, "jobs": 1}, {"at_s": at_s, "jobs": 3}]})
+
+    outcome = run(late)
+
+    assert outcome.jobs_succeeded == 4
+    assert at_s < outcome.finished_at_s < at_s + 600
+
+
+@pytest.mark.parametrize("volume", [{"size_gib": 8, "used_gib": 100}, {"size_gib": 1}])
+def test_a_volume_that_the_system_fills_is_no_larger_for_it(volume):
+    outcome = run(Scenario.from_dict({"bursts": [{"at_s": 0, "jobs": 2}], "volume": volume}))
+
+    (only,) = outcome.instances
+    assert only.capacity_gib < volume["size_gib"]
+    assert only.peak_used_gib <= only.capacity_gib
+    assert outcome.jobs_failed == 2
+
+
+def test_memory_reserved_beyond_what_there_is_leaves_none():
+    outcome = run(
+        notes(
+            agent={"reserved_memory_mib": 65_535},
+            instance={"vcpus": 2, "memory_mib": 1_000, "type": None},
+        )
+    )
+
+    assert "2 vCPUs and 0 MiB for jobs" in outcome.verdict

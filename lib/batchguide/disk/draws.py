@@ -72,6 +72,7 @@ def ground(scenario: Scenario) -> Ground:
     size_gib = asked.size_gib or _default_gib(scenario, ami, kind)
     used_gib = ami.used_at_boot_gib if asked.used_gib is None else asked.used_gib
     if ami.data_device is None:
+        used_gib = min(used_gib, capacity.usable_gib(size_gib, ami.filesystem))
         root = capacity.data_root(ami, root_gib=size_gib, used_at_boot_gib=used_gib)
     else:
         root = capacity.data_root(ami, data_gib=size_gib, used_at_boot_gib=used_gib)

@@ -1004,11 +1004,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     if fetching[i * 3 + k] >= 0:
                         active += 1
                 x = (now - state[b + DOWN_SINCE]) * state[b + DOWN_RATE] / active
+                least = 0.01 + 4.5e-16 * now * state[b + DOWN_RATE]  # two ticks of the clock
                 for k in range(3):
                     lay = fetching[i * 3 + k]
                     if lay >= 0:
                         layer_left[i * layers + lay] -= x
-                        if layer_left[i * layers + lay] < 0.01:
+                        if layer_left[i * layers + lay] < least:
                             layer_left[i * layers + lay] = 0.0
             state[b + DOWN_SINCE] = now
             state[b + DOWN_RATE] = 0.0

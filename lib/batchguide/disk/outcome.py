@@ -275,7 +275,8 @@ def _no_slot(scenario: Scenario, on: Ground) -> Outcome:
     gpus = f", {show_count(job.gpus, 'GPU')}" if job.gpus else ""
     kind = instance.type or "the instance"
     reserved = draws.agent_settings(scenario).reserved_memory_mib
-    has = f"{show_count(on.vcpus, 'vCPU')} and {on.memory_mib - reserved:,} MiB for jobs"
+    free_mib = max(on.memory_mib - reserved, 0)
+    has = f"{show_count(on.vcpus, 'vCPU')} and {free_mib:,} MiB for jobs"
     has += f", {show_count(instance.registered_gpus, 'GPU')}" if job.gpus else ""
     verdict = (
         f"no slot: a job of {job.vcpus:g} vCPU{'' if job.vcpus == 1 else 's'} and"
