@@ -13,6 +13,7 @@ from dataclasses import replace
 from batchguide.account import Account, Gap
 from batchguide.checks import (  # noqa: F401  each import registers its checks
     compute_environments,
+    compute_environments_manual,
     compute_environments_shape,
     compute_environments_update,
     cost,

@@ -350,7 +350,7 @@ def order_is_risky(account: Account) -> Iterator[Verdict]:
     Why it matters: Batch takes the first type while it can: a very large one puts a hundred jobs on
     one disk, one that is smaller than the job is never used.
 
-    How to fix: begin the list with a size that some 8 to 16 jobs share.
+    How to fix: begin the list of instance types with a size that some 8 to 16 jobs share.
 
     Source: https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
     """
