@@ -18,6 +18,7 @@ setup: $(READY) ## make the environment alone (.venv, from the pinned requiremen
 
 $(READY): requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no python3 found; install Python 3.11 or newer" >&2; exit 64; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: there is no $(PYTHON); call make PYTHON=/path/to/python3.11" >&2; exit 64; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "make: $(PYTHON) is older than Python 3.11; call make PYTHON=/path/to/python3.11" >&2; exit 64; }
 	@echo "[1/2] making $(VENV) with $(PYTHON)"

@@ -220,3 +220,19 @@ def test_a_sweep_is_a_row_for_each_scenario():
     assert [row["failed"] > 0 for row in rows] == [True, False]
     assert [row["probability_full"] for row in rows] == [1.0, 0.0]
     assert sweep([scenario(job={"vcpus": 50})])[0]["verdict"].startswith("no slot")
+
+
+@pytest.mark.parametrize(("iops", "least"), [(3_000, 1), (15_000, 30)])
+def test_no_volume_is_tried_that_cannot_take_the_iops_asked_for(iops, least):
+    few = Scenario.from_dict(
+        {
+            "bursts": [{"at_s": 0, "jobs": 3}],
+            "image": {"size_gib": 0.1},
+            "volume": {"type": "gp3", "size_gib": 40, "iops": iops, "used_gib": 0},
+        }
+    )
+
+    found = advice.smallest_volume(few)
+
+    assert found.value == least
+    assert found.unsafe is None

@@ -111,11 +111,11 @@ def test_provisioned_volumes_give_what_was_asked(kind, size_gib, iops, mibps, ex
 @pytest.mark.parametrize(
     ("kind", "size_gib", "iops", "mibps", "message"),
     [
-        ("gp3", 30, 15_001, None, "15001 IOPS on a gp3 volume of 30 GiB; allowed: 3000 to 15000"),
-        ("gp3", 30, 2_999, None, "allowed: 3000 to 15000"),
-        ("gp3", 30, 3_000, 751, "751 MiB/s on a gp3 volume of 3000 IOPS; allowed: 125 to 750"),
-        ("gp3", 30, 3_000, 100, "allowed: 125 to 750"),
-        ("io1", 100, 5_001, None, "allowed: 100 to 5000"),
+        ("gp3", 30, 15_001, None, "volume.iops is 15001: a volume of type gp3 and 30 GiB"),
+        ("gp3", 30, 2_999, None, "takes from 3000 to 15000"),
+        ("gp3", 30, 3_000, 751, "volume.throughput_mibps is 751: a volume of type gp3"),
+        ("gp3", 30, 3_000, 100, "takes from 125 to 750"),
+        ("io1", 100, 5_001, None, "takes from 100 to 5000"),
         ("gp4", 100, None, None, "volume type 'gp4'; allowed: gp2, gp3"),
     ],
 )

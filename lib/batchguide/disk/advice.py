@@ -175,14 +175,23 @@ def smallest_volume(scenario: Scenario, risk: float = 0.01) -> Bound:
     needed_gib = float(np.quantile(runs.peak, 1 - risk, method="inverted_cdf")) / GIB
     kinds = facts.volume_types()
     most = kinds[on.kind].max_gib if on.kind in kinds else 65_536
-    guess = min(max(math.ceil(needed_gib * 1.01), 1), most)
+    least = _least_gib(scenario, on)
+    guess = min(max(math.ceil(needed_gib * 1.01), least), most)
 
     def at(size_gib: int) -> float:
         return probability_full(scenario.changed({"volume": {"size_gib": size_gib}}))
 
     return _edge(
-        "volume.size_gib", "GiB", at, risk, low=1, high=most, guess=guess, more_is_safe=True
+        "volume.size_gib", "GiB", at, risk, low=least, high=most, guess=guess, more_is_safe=True
     )
+
+
+def _least_gib(scenario: Scenario, on: draws.Ground) -> int:
+    """The smallest volume, in whole GiB, that takes the IOPS that the scenario asks for."""
+    limits, iops = facts.volume_types().get(on.kind), scenario.volume.iops
+    if limits is None or iops is None or limits.max_iops_per_gib is None:
+        return 1
+    return 1 if iops <= (limits.min_iops or 0) else math.ceil(iops / limits.max_iops_per_gib)
 
 
 def largest_burst(scenario: Scenario, risk: float = 0.01) -> Bound:

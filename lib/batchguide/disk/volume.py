@@ -180,8 +180,8 @@ def _provisioned_iops(limits: facts.VolumeType, size_gib: float, iops: float | N
         most = min(most, max(limits.max_iops_per_gib * size_gib, included))
     if not included <= wanted <= most:
         raise UserError(
-            f"{wanted:g} IOPS on a {limits.name} volume of {size_gib:g} GiB; "
-            f"allowed: {included:g} to {most:g}"
+            f"volume.iops is {wanted:.12g}: a volume of type {limits.name} and {size_gib:g} GiB"
+            f" takes from {included:.12g} to {most:.12g}"
         )
     return wanted
 
@@ -194,8 +194,8 @@ def _provisioned_mibps(limits: facts.VolumeType, iops: float, mibps: float | Non
     wanted = min(limits.base_mibps, most) if mibps is None else float(mibps)
     if not min(limits.base_mibps, most) <= wanted <= most:
         raise UserError(
-            f"{wanted:g} MiB/s on a {limits.name} volume of {iops:g} IOPS; "
-            f"allowed: {limits.base_mibps:g} to {most:g}"
+            f"volume.throughput_mibps is {wanted:g}: a volume of type {limits.name} and"
+            f" {iops:.12g} IOPS takes from {min(limits.base_mibps, most):g} to {most:g}"
         )
     return wanted
 
