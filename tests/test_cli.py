@@ -278,8 +278,7 @@ def test_standard_input_that_is_closed_is_named(words: list[str]):
 
 def test_standard_output_that_is_closed_leaves_the_verdict():
     said = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "batchguide"]
-        + ["check", "demo:disk-full"],
+        ["sh", "-c", 'exec "$0" -m batchguide check demo:disk-full >&-', sys.executable],
         stderr=subprocess.PIPE,
         text=True,
         timeout=120,
