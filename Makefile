@@ -25,7 +25,7 @@ $(READY): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "[2/2] installing the pinned requirements ($$(grep -c == requirements.txt) packages, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install -r requirements.txt \
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --compile-bytecode -r requirements.txt \
 	  || $(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $(READY)
 
