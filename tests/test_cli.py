@@ -74,6 +74,7 @@ def test_help_of_every_command_has_an_example(command: str, capsys: pytest.Captu
         ["report", "20-check-account-health", "-p", "captrue=demo:healthy"],
         ["report", "-p", "nonsense"],
         ["explain"],
+        ["explain", "--text", " "],
         ["explain", "demo:disk-full"],
         ["explain", "demo:disk-full", "no-such-job"],
         ["check", "demo:disk-full", "--mute", "no/such/mutes.yaml"],

@@ -62,6 +62,15 @@ def test_exit_code(findings, fail_on, allow_unknown, expected):
     assert exit_code(found, fail_on, allow_unknown) == expected
 
 
+def test_an_account_with_nothing_to_judge_is_not_a_healthy_one():
+    nothing = [replace(make_finding("NOT_APPLICABLE"), resource="account")]
+    something = [*nothing, make_finding("NOT_APPLICABLE")]
+
+    assert exit_code(nothing) == 2
+    assert exit_code(nothing, allow_unknown=True) == 0
+    assert exit_code(something) == 0
+
+
 def test_an_unknown_threshold_is_refused_by_name():
     with pytest.raises(UserError, match="'severe' is none of critical, high, medium, low, never"):
         exit_code([], fail_on="severe")

@@ -142,7 +142,10 @@ def explain(args: argparse.Namespace) -> int:
     from batchguide.views import terminal
 
     if args.text is not None and not args.job:
-        document = explain_text(_standard_input() if args.text == "-" else args.text)
+        text = _standard_input() if args.text == "-" else args.text
+        if not text.strip():
+            raise UserError("there is no text to explain; give --text, or a CAPTURE and a JOB id")
+        document = explain_text(text)
     elif args.text is None and len(args.job) == 2:
         from batchguide.account import Account
         from batchguide.capture import load_capture

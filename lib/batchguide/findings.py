@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 200  # characters of an AWS string that a sentence can carry
 DOCUMENT_SCHEMA = 1
+ACCOUNT = "account"  # the resource of a finding about no thing in particular
 AREAS = (
     *("disk", "scheduling", "compute-environments", "images-and-agents"),
     *("job-definitions", "logging", "cost"),
@@ -280,7 +281,8 @@ def exit_code(
 ) -> int:
     """0 nothing at or above the threshold, 1 a failure, 2 something that can't be told.
 
-    A failure that is known outweighs one that is not: 1 goes before 2. `never` is always 0.
+    A failure that is known outweighs one that is not: 1 goes before 2. `never` is always 0. An
+    account in which there was nothing to judge is not a healthy one: 2.
     """
     allowed = [*Severity, "never"]
     if fail_on not in allowed:
@@ -288,10 +290,19 @@ def exit_code(
     if fail_on == "never":
         return 0
     limit = Severity(fail_on).rank
-    weighty = {finding.status for finding in findings if finding.severity.rank <= limit}
+    found = tuple(findings)
+    weighty = {finding.status for finding in found if finding.severity.rank <= limit}
     if Status.FAIL in weighty:
         return 1
-    return 2 if Status.UNKNOWN in weighty and not allow_unknown else 0
+    untold = Status.UNKNOWN in weighty or nothing_to_judge(found)
+    return 2 if untold and not allow_unknown else 0
+
+
+def nothing_to_judge(findings: Iterable[Finding]) -> bool:
+    """Whether every check found that the account has nothing that it is about."""
+    found = tuple(findings)
+    nothing = (Status.NOT_APPLICABLE, ACCOUNT)
+    return bool(found) and all((it.status, it.resource) == nothing for it in found)
 
 
 def check_document(capture: Capture, findings: Iterable[Finding]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from batchguide.checks import (  # noqa: F401  each import registers its checks
 )
 from batchguide.errors import UserError
 from batchguide.findings import (
+    ACCOUNT,
     Check,
     Evidence,
     Finding,
@@ -58,7 +59,6 @@ from batchguide.findings import (
 
 __all__ = ["areas", "registry", "run_checks"]
 
-ACCOUNT = "account"  # the resource of a finding about no thing in particular
 LONGEST_LIST = 20  # values of a list that evidence shows
 
 

@@ -88,7 +88,9 @@ def _kept(account: Account, env: ComputeEnvironment) -> Iterator[Verdict]:
         yield fails(env.resource, message, *evidence)
     elif volume and volume.size_gib and held_gib > threshold("dead_share") * volume.size_gib:
         share = held_gib / volume.size_gib
-        message += f"; at {show_size(threshold('scratch_gib'))} each, {share:.0%} of the volume"
+        message += (
+            f"; at {show_size(threshold('scratch_gib'))} each (assumed), {share:.0%} of the volume"
+        )
         yield fails(env.resource, message, *evidence, severity=Severity.MEDIUM)
     elif long:
         yield fails(env.resource, message, *evidence, severity=Severity.MEDIUM)

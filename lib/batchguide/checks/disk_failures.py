@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -86,7 +86,7 @@ def _full_disk(account: Account, queue: JobQueue) -> Verdict:
     found, attempts, unseen = symptoms(account, queue, DISK_FULL)
     if not found:
         return _none_found(queue, attempts, unseen, "ended with a full disk")
-    message = f"{_share(len(found), attempts)} ended with a full disk: {quote(found[0].text)}"
+    message = f"{_share(len(found), attempts)} ended with a full disk: {_said(found)}"
     crowded = black_hole(found)
     if crowded:
         name = (crowded[0] or "").rpartition("/")[2]
@@ -126,7 +126,7 @@ def _slow_docker(account: Account, queue: JobQueue) -> Verdict:
     often = attempts and len(found) / attempts >= threshold("docker_timeouts_share")
     if found and (many or often):
         message = f"{_share(len(found), attempts)} ran into Docker's silence"
-        return fails(queue.resource, f"{message}: {quote(found[0].text)}", *_shown(found))
+        return fails(queue.resource, f"{message}: {_said(found)}", *_shown(found))
     return _none_found(queue, attempts, unseen, "ran into Docker's silence", len(found))
 
 
@@ -140,6 +140,11 @@ def _none_found(
     if not attempts:
         return not_applicable(queue.resource, "no attempt ended in the days of the capture")
     return passes(queue.resource, f"{_share(count, attempts)} {what}")
+
+
+def _said(found: Sequence[Symptom]) -> str:
+    """The first reason in a sentence's length: hashes cut, as Docker itself shows them."""
+    return quote(re.sub(r"\b([0-9a-f]{12})[0-9a-f]{20,}", r"\1…", found[0].text))
 
 
 def _share(count: int, attempts: int) -> str:

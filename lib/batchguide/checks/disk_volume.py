@@ -101,7 +101,7 @@ def _small(account: Account, env: ComputeEnvironment, size_gib: float, size: Evi
     evidence = computed("images + containers * scratch_gib", round(need_gib, 1))
     needs = (
         f"images and {dense.containers} containers at {show_size(threshold('scratch_gib'))} each"
-        f" take {show_size(need_gib)}"
+        f" (assumed) take {show_size(need_gib)}"
     )
     if need_gib > share * size_gib:
         return fails(env.resource, f"{start}; {needs}", size, evidence)

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from batchguide.capture import Capture
-from batchguide.findings import Check, Finding, Status, quote, registry, summary, worst_first
+from batchguide.findings import (
+    Check,
+    Finding,
+    Status,
+    nothing_to_judge,
+    quote,
+    registry,
+    summary,
+    worst_first,
+)
 from batchguide.fixes.plan import Cost, Plan
 from batchguide.units import show_count, show_duration, show_size, show_usd
 
@@ -19,9 +28,10 @@ def findings_text(capture: Capture, findings: Sequence[Finding], show_passes: bo
     """What could not be seen first, then what fails, then a line that counts everything."""
     hidden = set() if show_passes else {Status.PASS, Status.NOT_APPLICABLE, Status.MUTED}
     shown = [finding for finding in worst_first(findings) if finding.status not in hidden]
-    return "\n".join(
-        [_heading(capture), "", *_unseen(shown), *map(_finding_line, shown), _counts(findings)]
-    )
+    lines = [*_unseen(shown), *map(_finding_line, shown)]
+    if nothing_to_judge(findings):
+        lines = ["nothing to judge: AWS answered that there is no AWS Batch in this Region"]
+    return "\n".join([_heading(capture), "", *lines, _counts(findings)])
 
 
 def _heading(capture: Capture) -> str:
