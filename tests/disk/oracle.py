@@ -236,6 +236,8 @@ class Instance:
         else:
             self.images[image].references += 1
         first = 0.0 if self.served else self.rules.first
+        needs = (self.rules.created, self.rules.started + first)
+        self.batch.close_calls += any(abs(room - need) < 1_000 for need in needs)
         if room < self.rules.created:
             return container, CREATE
         if room < self.rules.started + first:
@@ -553,6 +555,7 @@ class Batch:
         self.failures, self.trace = [], [] if trace else None
         self.instances = []
         self.alive = self.coming = self.known = 0
+        self.close_calls = 0  # new containers for which there is room to a thousand bytes
         for _ in range(rules.instances):
             self.boot()
         submitted = 0

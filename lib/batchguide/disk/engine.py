@@ -41,6 +41,8 @@ from types import FunctionType
 from typing import Any, NamedTuple
 
 INF = math.inf
+PLAIN = 0x7FFFFFFF
+"""Indices pass through it: so the compiler knows that none is negative, and tests none."""
 
 # what became of a job's last attempt
 WAITING, PULLING, RUNNING, FROZEN, ENDING, SUCCEEDED, FAILED = 0, 1, 2, 3, 4, 5, 6
@@ -226,7 +228,7 @@ def _rise(at: Any, key: Any, size: int, when: float, what: int) -> None:
     """Put (when, what) into a heap that had `size` entries."""
     k = size
     while k > 0:
-        up = (k - 1) >> 1
+        up = ((k - 1) >> 1) & PLAIN
         if at[up] < when or (at[up] == when and key[up] <= what):
             break
         at[k] = at[up]
@@ -249,13 +251,13 @@ def _sink(at: Any, key: Any, size: int, when: float, what: int) -> None:
         at[k] = at[c]
         key[k] = key[c]
         k = c
-        c = 2 * k + 1
+        c = (2 * k + 1) & PLAIN
     if c < size:
         at[k] = at[c]
         key[k] = key[c]
         k = c
     while k > 0:  # ... and up again: what is put in is mostly late
-        up = (k - 1) >> 1
+        up = ((k - 1) >> 1) & PLAIN
         if at[up] < when or (at[up] == when and key[up] <= what):
             break
         at[k] = at[up]
@@ -452,12 +454,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     _sink(sweep_at, sweep_row, sweeps, sweep_at[sweeps], sweep_row[sweeps])
             else:
                 this_row = row
-                row += 1
-            job = swept_job[this_row]
-            i = swept_instance[this_row]
+                row = (row + 1) & PLAIN
+            job = swept_job[this_row] & PLAIN
+            i = swept_instance[this_row] & PLAIN
         elif kind == 2:
-            job = end_job[0]
-            i = place[job]
+            job = end_job[0] & PLAIN
+            i = place[job] & PLAIN
             hole = True  # the heap's first place: filled by the next end, or closed below
         else:
             arrived = burst_jobs[burst]
@@ -560,7 +562,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     swept_at[rows] = now + wait_s + jitter[job] * jitter_s
                     _rise(sweep_at, sweep_row, sweeps, swept_at[rows], rows)
                     sweeps += 1
-                rows += 1
+                rows = (rows + 1) & PLAIN
             count[g + FREE] += 1
             free += 1
             if i < hint:
@@ -969,7 +971,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                     swept_at[rows] = now + wait_s + jitter[job] * jitter_s
                     _rise(sweep_at, sweep_row, sweeps, swept_at[rows], rows)
                     sweeps += 1
-                rows += 1
+                rows = (rows + 1) & PLAIN
                 if failures < most_failed:
                     failed_at[failures] = now
                     failed_job[failures] = job
@@ -1089,12 +1091,12 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 return SHORT_SWEPT, failures, traced, known, now
             if traced >= most_trace and mode == FULL_TRACE:
                 return SHORT_TRACE, failures, traced, known, now
-            if i < 0 or job < 0:
-                break  # never; it tells the compiler that no index is negative
+            job &= PLAIN
+            i &= PLAIN
             b = i * STATE
             g = i * COUNT
-            m = image_of[job]
-            q = i * images + m
+            m = image_of[job] & PLAIN
+            q = (i * images + m) & PLAIN
             locked = count[g + PENDING] > 0 and not pulled
             if not fresh_copies and (image_state[q] != PRESENT or locked):
                 k = i * width + (images if locked else m)
@@ -1242,7 +1244,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                         swept_at[rows] = now + wait_s + jitter[job] * jitter_s
                         _rise(sweep_at, sweep_row, sweeps, swept_at[rows], rows)
                         sweeps += 1
-                    rows += 1
+                    rows = (rows + 1) & PLAIN
             if hole:
                 hole = False
                 _sink(end_at, end_job, ends, due_s, job)
@@ -1287,7 +1289,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 trace_instance[traced] = i
                 trace_level[traced] = state[b + LEVEL]
                 trace_rate[traced] = rate
-                traced += 1
+                traced = (traced + 1) & PLAIN
             elif mode == ENVELOPE:
                 _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
 
@@ -1324,7 +1326,7 @@ def _run(rules: Rules, inputs: Inputs, jobs: Jobs, book: Book, trace: Trace, mod
                 trace_instance[traced] = i
                 trace_level[traced] = state[b + LEVEL]
                 trace_rate[traced] = rate
-                traced += 1
+                traced = (traced + 1) & PLAIN
             elif mode == ENVELOPE:
                 _extremes(snapshots, column_s, columns, i, now, state, count, at_boot, split)
         if hole:
