@@ -142,6 +142,7 @@ def _declare_collect(doors: Any) -> None:
         "batchguide collect --profile prod --region eu-west-1 -o prod.json.gz",
     )
     _account_options(command)
+    _format_option(command)
     command.add_argument("-o", "--out", type=Path, help="*.json or *.json.gz")
     command.add_argument("--budget", type=_positive, metavar="N", help="make at most N calls")
     command.add_argument(
@@ -207,6 +208,7 @@ def _declare_report(doors: Any) -> None:
         "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="repeatable"
     )
     command.add_argument("--out", type=Path, default=Path("reports"), help="default: reports")
+    _format_option(command)
     _account_options(command)
     _verdict_options(command)
 

@@ -54,7 +54,7 @@ def collect(args: argparse.Namespace) -> int:
     if args.out is None:
         raise UserError("collect needs -o FILE to write the capture to (*.json or *.json.gz)")
     tokens = _tokens(args)
-    collect_to_file(
+    capture = collect_to_file(
         profile=args.profile,
         region=args.region,
         role=args.role,
@@ -68,7 +68,10 @@ def collect(args: argparse.Namespace) -> int:
     )
     if tokens and args.redact_map:
         save_map(tokens, args.redact_map)
-    print(args.out)
+    if args.format == "json":
+        _print_json({"schema": 1, "capture": str(args.out), "meta": capture.meta})
+    else:
+        print(args.out)
     return 0
 
 
@@ -200,7 +203,10 @@ def report(args: argparse.Namespace) -> int:
         allow_unknown=args.allow_unknown,
         progress=_say,
     )
-    print(result.text())
+    if args.format == "json":
+        _print_json(result.to_dict())
+    else:
+        print(result.text())
     return result.exit_code
 
 

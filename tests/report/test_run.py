@@ -64,6 +64,18 @@ def test_text_gives_each_path_on_a_line_and_the_verdict_last(ran):
     assert lines[-1] == report.verdict
 
 
+def test_the_document_names_the_same_files_and_holds_the_answer(ran):
+    report = ran("good")
+
+    document = json.loads(json.dumps(report.to_dict()))
+
+    assert [*document["notebooks"], document["html"], document["json"]] == [
+        str(path) for path in (report.ipynb, report.html, report.json)
+    ]
+    assert document["verdict"] == report.verdict
+    assert document["exit_code"] == report.exit_code
+
+
 def test_files_are_named_after_page_account_region_and_time(tmp_path, capture_path):
     report = run_report(GOOD, {"capture": capture_path, "count": "9"}, tmp_path / "new" / "out")
 

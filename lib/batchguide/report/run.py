@@ -44,6 +44,17 @@ class ReportResult:
         """The executed notebook; the first one when several pages ran."""
         return self.notebooks[0]
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `batchguide report --format json` prints: where the files are, and the answer."""
+        return {
+            "schema": 1,
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "notebooks": [str(path) for path in self.notebooks],
+            "html": str(self.html),
+            "json": str(self.json),
+        }
+
     def text(self) -> str:
         """The paths and the verdict, for a terminal."""
         named = [*(("notebook", path) for path in self.notebooks)]
