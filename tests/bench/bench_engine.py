@@ -1,6 +1,6 @@
 """How fast the engine is, as ratios to a natural SimPy model of the same rules in the same process.
 
-    make bench                      the whole table, about a quarter of an hour
+    make bench                      the whole table, into the README; a quarter of an hour
     python tests/bench/bench_engine.py --quick      up to 10,000 jobs, a minute
 
 CPU time, medians of at least five, same inputs; the answers are compared before anything is timed.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "disk"))
 
 from oracle import Batch
@@ -27,6 +28,7 @@ from oracle import Batch
 from batchguide.disk import draws, engine, play
 from batchguide.disk.engine import FULL_TRACE, NO_TRACE
 from batchguide.disk.scenario import Scenario
+from readme_blocks import write_block
 
 RUNS = 5
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -169,18 +171,23 @@ def main() -> None:
     play.warm(kernel)
     sizes = SIZES[:2] if quick else SIZES
     lines, seconds = peer_lines(sizes, kernel)
-    print(
-        f"Python {platform.python_version()}, {platform.machine()}; CPU time, medians of {RUNS}.\n"
-    )
-    print("| jobs | SimPy | engine | ratio | a job | ratio, gc off |")
-    print("|---:|---:|---:|---:|---:|---:|")
-    print("\n".join(lines))
+    table = [
+        f"Python {platform.python_version()}, {platform.machine()}; CPU time, medians of {RUNS}.",
+        "",
+        "| jobs | SimPy | engine | ratio | a job | ratio, gc off |",
+        "|---:|---:|---:|---:|---:|---:|",
+        *lines,
+        "",
+    ]
     own = memory_a_job(*numbers(max(sizes)), kernel)
-    print(f"\nMemory beyond inputs and outputs: {own:,.0f} bytes a job at {max(sizes):,}.")
+    table.append(f"Memory beyond inputs and outputs: {own:,.0f} bytes a job at {max(sizes):,}.")
     if not quick:
-        print(f"Time grows with jobs to the power of {exponent(seconds):.2f} from 10,000.")
-        print(replications_line(kernel))
-    print(interpreted_line(10_000))
+        table.append(f"Time grows with jobs to the power of {exponent(seconds):.2f} from 10,000.")
+        table.append(replications_line(seconds, kernel))
+    table.append(interpreted_line(10_000))
+    print("\n".join(table))
+    if not quick:
+        write_block("bench", "\n".join(table))
     most_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"The process, peer included, took at most {most_mib:,.0f} MiB.", file=sys.stderr)
 
