@@ -24,8 +24,18 @@ def full_at(run, capacity):
     """
     steps = run.trace.failed_step[: run.failures]
     failed = run.trace.failed_at[: run.failures][steps != engine.LIMIT]
-    reached = run.of(engine.PEAK_AT)[run.peaks() >= capacity - 1_000]
-    return min(failed.min(initial=np.inf), reached.min(initial=np.inf))
+    reached = [reached_at(run, instance, capacity) for instance in range(run.instances)]
+    return min(failed.min(initial=np.inf), *reached)
+
+
+def reached_at(run, instance, capacity):
+    """When an instance's level, linear between the events of the trace, first was its capacity."""
+    here = run.trace.instance[: run.rows] == instance
+    at, level, rate = (
+        column[: run.rows][here] for column in (run.trace.at, run.trace.level, run.trace.rate)
+    )
+    before_next = level[:-1] + rate[:-1] * np.diff(at)
+    return at[1:][before_next >= capacity - 1_000].min(initial=np.inf)
 
 
 @law
