@@ -1,6 +1,7 @@
 """How fast the engine is, as ratios to a natural SimPy model of the same rules in the same process.
 
-    make bench                      the whole table, into the README; a quarter of an hour
+    make bench                      up to 100,000 jobs beside the peer, into the README; minutes
+    python tests/bench/bench_engine.py --full       a million as well; a quarter of an hour
     python tests/bench/bench_engine.py --quick      up to 10,000 jobs, a minute
 
 CPU time, medians of at least five, same inputs; the answers are compared before anything is timed.
@@ -127,6 +128,12 @@ def peer_lines(sizes: tuple[int, ...], kernel) -> tuple[list[str], dict[int, flo
     return lines, seconds
 
 
+def alone_s(jobs: int, kernel) -> float:
+    """The engine without the peer, which would take minutes."""
+    rules, inputs = numbers(jobs)
+    return cpu_s(lambda: play.play(rules, inputs, mode=FULL_TRACE, kernel=kernel))
+
+
 def replications_line(kernel) -> str:
     """1,000 runs of 1,000 jobs against one run of 1,000,000: no trace, and one image in both.
 
@@ -166,10 +173,12 @@ def exponent(seconds: dict[int, float]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--quick", action="store_true", help="up to 10,000 jobs")
-    quick = parser.parse_args().quick
+    parser.add_argument("--full", action="store_true", help="up to 1,000,000 jobs")
+    options = parser.parse_args()
+    quick = options.quick
     kernel = play.kernel_for("compiled")
     play.warm(kernel)
-    sizes = SIZES[:2] if quick else SIZES
+    sizes = SIZES[:2] if quick else SIZES if options.full else SIZES[:3]
     lines, seconds = peer_lines(sizes, kernel)
     table = [
         f"Python {platform.python_version()}, {platform.machine()}; CPU time, medians of {RUNS}.",
@@ -182,8 +191,11 @@ def main() -> None:
     own = memory_a_job(*numbers(max(sizes)), kernel)
     table.append(f"Memory beyond inputs and outputs: {own:,.0f} bytes a job at {max(sizes):,}.")
     if not quick:
+        if SIZES[-1] not in seconds:
+            seconds[SIZES[-1]] = alone_s(SIZES[-1], kernel)
+        table.append(f"A job among {SIZES[-1]:,}: {seconds[SIZES[-1]] / SIZES[-1] * 1e9:,.0f} ns.")
         table.append(f"Time grows with jobs to the power of {exponent(seconds):.2f} from 10,000.")
-        table.append(replications_line(seconds, kernel))
+        table.append(replications_line(kernel))
     table.append(interpreted_line(10_000))
     print("\n".join(table))
     if not quick:
