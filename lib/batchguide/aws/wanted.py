@@ -18,14 +18,13 @@ MAX_PAGES = 2_000
 
 @dataclass(frozen=True)
 class Wanted:
-    """One row: an operation, what it follows from, and which checks want it."""
+    """One row: an operation, what it follows from, and what an answer is."""
 
     name: str
     service: str
     operation: str
     answer: str  # the field without which a page is not an answer
     questions: Questions
-    checks: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()  # rows whose answers make the questions
     after: tuple[str, ...] = ()  # rows that only help to ask better
     answer_type: type = list
@@ -51,15 +50,6 @@ def _counted_instances(page: dict[str, Any]) -> int:
     return sum(len(reservation.get("Instances") or []) for reservation in page["Reservations"])
 
 
-_JOB_CHECKS = ("DISK-001", "DISK-009", "SCHED-001")
-_VOLUME_CHECKS = ("DISK-002", "DISK-003", "DISK-005", "DISK-007", "DISK-017", "DISK-035")
-_USER_DATA_CHECKS = ("DISK-010", "DISK-011", "DISK-012", "DISK-014")
-_TEMPLATE_CHECKS = ("DISK-002", "DISK-005", "DISK-011", "DISK-017", "DISK-035")
-_ENVIRONMENT_CHECKS = (
-    *("DISK-002", "DISK-010", "DISK-014", "DISK-017", "DISK-019", "DISK-035"),
-    *("CE-001", "CE-002", "AMI-001"),
-)
-
 WANTED: tuple[Wanted, ...] = (
     Wanted(
         "identity",
@@ -76,7 +66,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="computeEnvironments",
         token="nextToken",
         questions=once(),
-        checks=_ENVIRONMENT_CHECKS,
     ),
     Wanted(
         "job queues",
@@ -85,7 +74,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="jobQueues",
         token="nextToken",
         questions=once(),
-        checks=("SCHED-001",),
     ),
     Wanted(
         "job definitions",
@@ -94,7 +82,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="jobDefinitions",
         token="nextToken",
         questions=once(status="ACTIVE"),
-        checks=("DISK-003", "DISK-017", "DISK-019"),
     ),
     Wanted(
         "launch templates",
@@ -106,7 +93,6 @@ WANTED: tuple[Wanted, ...] = (
         follows=("compute environments",),
         after=("groups",),
         keep=questions_ec2.of_batch_template,
-        checks=("DISK-035",),
     ),
     Wanted(
         "groups",
@@ -124,7 +110,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="Rules",
         token="NextToken",
         questions=once(Limit=100),
-        checks=("LOG-003",),
     ),
     Wanted(
         "quotas",
@@ -142,7 +127,6 @@ WANTED: tuple[Wanted, ...] = (
         token="nextToken",
         questions=questions_batch.jobs_of_queues,
         follows=("job queues",),
-        checks=("DISK-001", "DISK-003", "SCHED-001"),
     ),
     Wanted(
         "snapshots",
@@ -152,7 +136,6 @@ WANTED: tuple[Wanted, ...] = (
         answer_type=dict,
         questions=questions_batch.snapshots,
         follows=("job queues",),
-        checks=("SCHED-001",),
     ),
     Wanted(
         "children",
@@ -162,7 +145,6 @@ WANTED: tuple[Wanted, ...] = (
         token="nextToken",
         questions=questions_batch.failed_children,
         follows=("jobs",),
-        checks=("DISK-001",),
     ),
     Wanted(
         "job details",
@@ -172,7 +154,6 @@ WANTED: tuple[Wanted, ...] = (
         questions=questions_batch.described_jobs,
         follows=("jobs", "children"),
         asked=lambda params: len(params["jobs"]),
-        checks=_JOB_CHECKS,
     ),
     Wanted(
         "clusters",
@@ -190,7 +171,6 @@ WANTED: tuple[Wanted, ...] = (
         token="nextToken",
         questions=questions_batch.container_instances,
         follows=("compute environments",),
-        checks=("DISK-010",),
     ),
     Wanted(
         "container instance details",
@@ -200,7 +180,6 @@ WANTED: tuple[Wanted, ...] = (
         questions=questions_batch.described_container_instances,
         follows=("container instances",),
         asked=lambda params: len(params["containerInstances"]),
-        checks=("DISK-010",),
     ),
     Wanted(
         "tasks",
@@ -210,7 +189,6 @@ WANTED: tuple[Wanted, ...] = (
         token="nextToken",
         questions=questions_batch.tasks,
         follows=("compute environments",),
-        checks=("DISK-001", "DISK-009", "DISK-012"),
     ),
     Wanted(
         "task details",
@@ -219,7 +197,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="tasks",
         questions=questions_batch.described_tasks,
         follows=("tasks",),
-        checks=("DISK-001", "DISK-009", "DISK-012"),
     ),
     Wanted(
         "template versions",
@@ -231,7 +208,6 @@ WANTED: tuple[Wanted, ...] = (
         follows=("compute environments",),
         after=("groups",),
         keep=questions_ec2.of_batch_template,
-        checks=_TEMPLATE_CHECKS,
     ),
     Wanted(
         "activities",
@@ -255,7 +231,6 @@ WANTED: tuple[Wanted, ...] = (
         after=("groups",),
         asked=_asked_instances,
         counted=_counted_instances,
-        checks=("DISK-002", "DISK-005", "DISK-014", "DISK-019", "DISK-035", "AMI-001"),
     ),
     Wanted(
         "user data",
@@ -265,7 +240,6 @@ WANTED: tuple[Wanted, ...] = (
         answer_type=dict,
         questions=questions_ec2.user_data,
         follows=("instances",),
-        checks=_USER_DATA_CHECKS,
     ),
     Wanted(
         "volumes",
@@ -275,7 +249,6 @@ WANTED: tuple[Wanted, ...] = (
         token="NextToken",
         questions=questions_ec2.volumes,
         follows=("instances",),
-        checks=_VOLUME_CHECKS,
     ),
     Wanted(
         "machine images",
@@ -286,7 +259,6 @@ WANTED: tuple[Wanted, ...] = (
         narrowed=questions_ec2.without_missing_images,
         questions=questions_ec2.machine_images,
         follows=("compute environments", "instances", "template versions"),
-        checks=("DISK-002", "DISK-005", "DISK-014", "AMI-001"),
     ),
     Wanted(
         "volume metrics",
@@ -297,7 +269,6 @@ WANTED: tuple[Wanted, ...] = (
         questions=questions_ec2.volume_metrics,
         follows=("volumes",),
         asked=lambda params: len(params["MetricDataQueries"]),
-        checks=("DISK-007",),
     ),
     Wanted(
         "image manifests",
@@ -307,7 +278,6 @@ WANTED: tuple[Wanted, ...] = (
         questions=questions_images.image_manifests,
         follows=("job definitions",),
         after=("job details",),
-        checks=("DISK-003",),
     ),
     Wanted(
         "platform manifests",
@@ -316,7 +286,6 @@ WANTED: tuple[Wanted, ...] = (
         answer="images",
         questions=questions_images.platform_manifests,
         follows=("image manifests",),
-        checks=("DISK-003",),
     ),
     Wanted(
         "image details",
@@ -326,7 +295,6 @@ WANTED: tuple[Wanted, ...] = (
         questions=questions_images.image_details,
         follows=("job definitions",),
         after=("job details", "image manifests", "platform manifests"),
-        checks=("DISK-003",),
     ),
     Wanted(
         "rule targets",
@@ -336,7 +304,6 @@ WANTED: tuple[Wanted, ...] = (
         token="NextToken",
         questions=questions_batch.rule_targets,
         follows=("event rules",),
-        checks=("LOG-003",),
     ),
 )
 OPERATIONS = frozenset((wanted.service, wanted.operation) for wanted in WANTED)
